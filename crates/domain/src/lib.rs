@@ -1,0 +1,21 @@
+//! Values that every part of ottwatch speaks of: identifiers, time, severity, what a probe saw ([`capture`]),
+//! what a channel is expected to be ([`policy`]), what is wrong with it ([`verdict`]).
+//!
+//! Pure: no clock, file, socket or randomness. It knows no bus, no SQL and no HTTP framework. The types derive
+//! serde and JSON Schema because they travel unchanged inside bus messages (docs/adr/0002).
+//! Start reading at [`capture::Capture`], then [`verdict::Verdict`].
+
+pub mod capture;
+pub mod facts;
+pub mod id;
+pub mod job;
+pub mod partition;
+pub mod policy;
+pub mod severity;
+pub mod time;
+pub mod verdict;
+
+pub use id::{ChannelId, ProbeId, ReceiverId, Slug, StreamId, TrackId};
+pub use partition::{N_PARTITIONS, Partition};
+pub use severity::Severity;
+pub use time::{Span, Time};
