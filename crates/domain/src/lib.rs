@@ -8,6 +8,7 @@
 pub mod capture;
 pub mod facts;
 pub mod id;
+pub mod incident;
 pub mod job;
 pub mod partition;
 pub mod policy;

@@ -1,1 +1,101 @@
+//! The effective policy of a channel: template, overrides and defaults, compiled into one document.
+//!
+//! Kept in KV `CONFIG` under the channel's id; the validator and the scheduler act on it and on nothing else.
 
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::job::{FetchLimits, StreamJob};
+use crate::{ChannelId, ProbeId, Severity, Time};
+
+/// All that matters of one channel, as the services see it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ChannelPolicy {
+    pub channel: ChannelId,
+    /// Name for people; any UTF-8.
+    pub name: String,
+    /// Grows with every change.
+    pub revision: u64,
+    pub enabled: bool,
+    #[serde(default)]
+    pub class: ChannelClass,
+    pub streams: Vec<StreamJob>,
+    /// Probes that watch it.
+    pub probes: Vec<ProbeId>,
+    #[serde(default)]
+    pub limits: FetchLimits,
+    #[serde(default)]
+    pub checks: CheckSettings,
+    /// Scheduled end for class `event`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_end: Option<Time>,
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// Packager (origin) for topology.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub packager: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// Link to a runbook shown with alarms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runbook: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ChannelClass {
+    #[default]
+    Linear,
+    Event,
+    /// Ad-supported, many discontinuities.
+    Fast,
+    Radio,
+}
+
+/// Settings of the catalogue for one channel. What is not named keeps the catalogue's default.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CheckSettings {
+    /// Per check id.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub overrides: BTreeMap<String, CheckOverride>,
+    /// Binding rules of the Apple authoring specification apply.
+    pub apple_rules: bool,
+    /// Query parameters that are tokens and no part of a segment's identity.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub token_params: Vec<String>,
+    /// Expected DVR window in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dvr_window_s: Option<u32>,
+    /// Upper limit of live latency in seconds; default 6 target durations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latency_max_s: Option<f64>,
+    /// Seconds after channel start in which only transport and parse checks may raise; default 30.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub startup_grace_s: Option<f64>,
+    /// Life of an event alarm without recurrence in seconds; default 300.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event_ttl_s: Option<f64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CheckOverride {
+    /// `false` turns the check off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// Replaces the severity of every finding of the check.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub severity: Option<Severity>,
+    /// Raise hold, in the notation of the catalogue: `H1`, `H3`, `H3/5`, `H30s`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hold: Option<String>,
+    /// Clear hold: `C1`, `C2`, `C60s`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clear: Option<String>,
+    /// Parameters by name, for example `slack_target_durations: 3`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub params: BTreeMap<String, f64>,
+}
