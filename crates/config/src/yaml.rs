@@ -20,7 +20,10 @@ pub struct Node {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Yaml {
     /// `plain` scalars may mean a number, a boolean or null; others are always text.
-    Scalar { text: String, plain: bool },
+    Scalar {
+        text: String,
+        plain: bool,
+    },
     List(Vec<Node>),
     /// Key, line of the key, value; in the order of the text, repeated keys included.
     Map(Vec<(String, u32, Node)>),
@@ -89,10 +92,9 @@ pub fn parse(text: &str) -> Result<Vec<Node>, SyntaxError> {
             Event::Scalar(_, _, _, Some(_)) | Event::SequenceStart(_, Some(_)) | Event::MappingStart(_, Some(_)) => {
                 return fail(line, "a tag (!name) is not accepted; write the plain value".into());
             }
-            Event::Scalar(text, style, _, _) => Some(Node {
-                line,
-                value: Yaml::Scalar { text: text.into_owned(), plain: style == ScalarStyle::Plain },
-            }),
+            Event::Scalar(text, style, _, _) => {
+                Some(Node { line, value: Yaml::Scalar { text: text.into_owned(), plain: style == ScalarStyle::Plain } })
+            }
             Event::SequenceStart(..) => {
                 stack.push(Open::List(line, Vec::new()));
                 None

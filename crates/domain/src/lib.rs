@@ -6,6 +6,7 @@
 //! Start reading at [`capture::Capture`], then [`verdict::Verdict`].
 
 pub mod capture;
+pub mod config;
 pub mod facts;
 pub mod id;
 pub mod incident;

@@ -4,6 +4,7 @@
 //! It knows no bus and no HTTP. Migrations are `migrations/V<n>__<name>.sql`, embedded, applied by
 //! [`Store::migrate`]. Start reading at [`Store`].
 
+pub mod config;
 mod error;
 mod listen;
 mod pool;
