@@ -257,7 +257,7 @@ mod tests {
 
     #[test]
     fn dates_are_read() {
-        let us = |text| parse_date_time(text).map(|d| d.unix_us);
+        let us = |text: &str| parse_date_time(text).map(|d| d.unix_us);
         assert_eq!(us("1970-01-01T00:00:00Z"), Some(0));
         assert_eq!(us("2026-11-22T09:41:07.250Z"), Some(1_795_340_467_250_000));
         assert_eq!(us("2026-11-22T16:41:07.25+07:00"), us("2026-11-22T09:41:07.250Z"));
