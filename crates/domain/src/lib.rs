@@ -13,6 +13,7 @@ pub mod incident;
 pub mod job;
 pub mod partition;
 pub mod policy;
+pub mod receiver;
 pub mod severity;
 pub mod time;
 pub mod verdict;
