@@ -1,1 +1,44 @@
+//! An endless live packager: HLS with TS, HLS with fMP4 and DASH (`SegmentTimeline` and `$Number$`) of one ladder, with faults on demand.
+//!
+//! Every object is a pure function of (channel, rendition, segment number): a small recording is embedded, cut into access units once,
+//! and packaged when asked, with timestamps that follow from the segment number since an epoch. So a stream never repeats or breaks, not
+//! at the 33-bit wrap nor over a restart, and hundreds of channels cost nothing. It knows nothing of checks or alarms: it says what is on
+//! the wire, others judge.
+//!
+//! URLs (`<channel>` is any slug, or `ch1`..`chN` when [`OriginConfig::n_channels`] is set; renditions are `360p`, `240p`, `144p`, `audio`):
+//! ```text
+//! /live/<channel>/ts/master.m3u8        audio muxed into each rendition
+//! /live/<channel>/ts/<rendition>/index.m3u8      /live/<channel>/ts/<rendition>/<n>.ts
+//! /live/<channel>/cmaf/master.m3u8      audio as its own rendition group
+//! /live/<channel>/cmaf/<rendition>/index.m3u8    .../init.mp4    .../<n>.m4s
+//! /live/<channel>/dash/timeline.mpd     .../<rendition>/init.mp4    .../<rendition>/t<time>.m4s
+//! /live/<channel>/dash/number.mpd       .../<rendition>/init.mp4    .../<rendition>/<n>.m4s
+//! /time                                 UTC now (ISO 8601), for DASH UTCTiming
+//! /control/faults                       GET lists, POST adds (JSON of FaultSpec), DELETE clears; DELETE /control/faults/<id> removes one
+//! ```
+//! Start reading at [`start`], then `respond` (what is answered) and `packager` (how bytes are made). Faults: [`FaultSpec`].
 
+mod body;
+mod clock;
+mod cmaf;
+mod config;
+mod control;
+mod fault;
+mod hls;
+mod ladder;
+mod mpd;
+mod packager;
+mod recording;
+mod respond;
+mod route;
+mod server;
+mod timeline;
+mod ts;
+
+pub use clock::Clock;
+pub use config::{ConfigError, OriginConfig, OriginError};
+pub use fault::{
+    Active, Discontinuity, FaultError, FaultHandle, FaultKind, FaultScript, FaultSpec, Flap, Format, Malformed,
+    ObjectKind, Rewrite, ScriptStep, Selector, Sequence,
+};
+pub use server::{Origin, run, start, start_with_clock};

@@ -1,0 +1,268 @@
+//! What can go wrong. Ids in brackets are those of the fault list.
+
+use serde::{Deserialize, Serialize};
+
+use super::{FaultError, ObjectKind};
+
+/// One way to be wrong, with its measures. JSON: `{"kind": "http-status", "status": 404}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "snake_case", deny_unknown_fields)]
+pub enum FaultKind {
+    // On the socket: any object.
+    /// Answers with this status (200 to 599) and a short text.
+    HttpStatus { status: u16 },
+    /// Waits before the status line.
+    SlowFirstByte { delay_ms: u64 },
+    /// Sends the body at this rate, in slices of 50 ms.
+    Throttled { bytes_per_s: u64 },
+    /// `Content-Length` tells more than is sent, then the connection closes in order. Without `after_bytes`: half of the body.
+    Truncated {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after_bytes: Option<u64>,
+    },
+    /// Never answers; with `after_bytes`: sends the head and that much of the body, then nothing. Ends when the client closes. [F74]
+    Hang {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after_bytes: Option<u64>,
+    },
+    /// TCP reset after so many body bytes; 0: instead of an answer. [F74]
+    Reset {
+        #[serde(default)]
+        after_bytes: u64,
+    },
+    /// 200 with an HTML page. [F32]
+    Html {},
+    /// 200 with no bytes. [F30]
+    EmptyBody {},
+
+    // Playlists and MPDs.
+    /// 200 with the playlist of the moment when the fault began. [F07, F52]
+    FrozenPlaylist {},
+    /// The playlist of `behind` segments ago; choose `every` for a cache that is old now and then. [F61]
+    StaleCopy { behind: u32 },
+    /// Cannot be read, in one of several ways.
+    Malformed { how: Malformed },
+    /// `EXT-X-ENDLIST` in a media playlist, `type="static"` in an MPD. [F12]
+    Endlist {},
+    /// Taken out of the multivariant playlist or MPD (the one chosen by `select.rendition`). With `audio` the group stays named. [F26]
+    MissingRendition {},
+
+    // Media playlists.
+    /// The packager starts anew: new names, media time from `start_number`. With `sequence: reset` the media sequence number falls to
+    /// `start_number` and the window fills again from one segment; with `continue` numbers run on. `discontinuity` tells whether
+    /// `EXT-X-DISCONTINUITY` marks the seam. Without `for_ms` the new timeline stays. [F01, F03, F04]
+    PackagerRestart {
+        #[serde(default)]
+        sequence: Sequence,
+        #[serde(default)]
+        discontinuity: Discontinuity,
+        #[serde(default = "two")]
+        start_number: u32,
+    },
+    /// The packager's clock is ahead by so many segments: numbers jump, the old window is gone at once. [F09]
+    MediaSequenceJump { by: u32 },
+    /// `EXT-X-MEDIA-SEQUENCE` alone is off by so many; the URIs stay.
+    SequenceShift { by: i32 },
+    /// Another `EXT-X-TARGETDURATION`; lower than the segments it is the other face of F18. [F18, F19]
+    TargetDuration { seconds: u32 },
+    /// EXTINF of the chosen segments is target duration + 1 s. [F18]
+    ExtinfExceedsTarget {},
+    /// EXTINF of the chosen segments is this percentage of the media's duration. [F20]
+    ExtinfMismatch { percent: u32 },
+    /// `EXT-X-DISCONTINUITY-SEQUENCE` grows with every segment, with no tag that would allow it. [F05]
+    DiscontinuitySequence {},
+    /// Program date time jumps by so much at the segment that was being made when the fault began. [F16]
+    PdtJump { by_ms: i64 },
+    /// No program date time. [F17]
+    PdtMissing {},
+    /// `EXT-X-GAP` on the chosen segments, which answer 404.
+    Gap {},
+    /// A segment changes under its number.
+    SegmentRewritten { how: Rewrite },
+
+    // Renditions and segments.
+    /// Playlist, init and segments of the rendition answer 404. [F08]
+    #[serde(rename = "rendition-404")]
+    Rendition404 {},
+    /// The oldest listed segment answers 404. [F14]
+    #[serde(rename = "oldest-segment-404")]
+    OldestSegment404 {},
+    /// Segments answer 404 for so long after they were listed. [F59]
+    SegmentLate { by_ms: u64 },
+    /// A continuity counter step in the middle of each chosen TS segment: one packet is lost. [F73]
+    ContinuityError {},
+    /// Media timestamps of the chosen segments are off by so much. [F34]
+    TimestampJump { by_ms: i64 },
+    /// The second half of the bytes is zero, the length is right. [F74]
+    ZeroedPayload {},
+
+    // DASH.
+    /// `availabilityStartTime` is off by so much. [F47, F58]
+    AvailabilityStart { by_ms: i64 },
+    /// The timeline leaves out the segment in the middle of its window. [F51]
+    TimelineGap {},
+    /// No `UTCTiming`. [F48]
+    UtcTimingMissing {},
+    /// No `publishTime`. [F57]
+    PublishTimeMissing {},
+}
+
+fn two() -> u32 {
+    2
+}
+
+/// What the media sequence number does at a restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sequence {
+    #[default]
+    Reset,
+    Continue,
+}
+
+/// Whether the seam of a restart is marked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Discontinuity {
+    #[default]
+    Unmarked,
+    Marked,
+}
+
+/// Ways in which a text is not a playlist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Malformed {
+    /// HLS: the first line is missing. MPD: the root element has another name.
+    NoHeader,
+    /// HLS: no `EXT-X-TARGETDURATION` (of a multivariant playlist: no BANDWIDTH). MPD: no `profiles`, no `minBufferTime`.
+    MissingRequired,
+    /// HLS: EXTINF is not a number (of a multivariant playlist: BANDWIDTH). MPD: `timescale` is not.
+    BadNumber,
+    /// A UTF-8 byte order mark in front. (Legal in XML: refused for MPDs.)
+    ByteOrderMark,
+    /// The text ends in the middle of a line.
+    CutOff,
+    /// Bytes that are not UTF-8.
+    Binary,
+}
+
+/// How a segment changes under its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rewrite {
+    /// The same bytes get a new name with each new playlist.
+    Uri,
+    /// The same name gives the bytes of the segment before.
+    Bytes,
+    /// EXTINF changes by 10 ms with each new playlist.
+    Extinf,
+}
+
+use ObjectKind::{Init, MediaPlaylist, Mpd, Mvp, Segment};
+
+impl FaultKind {
+    /// The name in JSON.
+    pub fn name(&self) -> String {
+        match serde_json::to_value(self) {
+            Ok(serde_json::Value::Object(map)) => map["kind"].as_str().unwrap_or_default().to_owned(),
+            _ => String::new(),
+        }
+    }
+
+    /// The objects on which it means something.
+    pub fn applies_to(&self) -> &'static [ObjectKind] {
+        use FaultKind::*;
+        match self {
+            HttpStatus { .. }
+            | SlowFirstByte { .. }
+            | Throttled { .. }
+            | Truncated { .. }
+            | Hang { .. }
+            | Reset { .. }
+            | Html {}
+            | EmptyBody {} => &[Mvp, MediaPlaylist, Segment, Init, Mpd],
+            FrozenPlaylist {} | StaleCopy { .. } | Endlist {} => &[MediaPlaylist, Mpd],
+            Malformed { .. } => &[Mvp, MediaPlaylist, Mpd],
+            MissingRendition {} => &[Mvp, Mpd],
+            SequenceShift { .. }
+            | TargetDuration { .. }
+            | ExtinfExceedsTarget {}
+            | ExtinfMismatch { .. }
+            | DiscontinuitySequence {}
+            | PdtJump { .. }
+            | PdtMissing {}
+            | PackagerRestart { .. } => &[MediaPlaylist],
+            MediaSequenceJump { .. } | Gap {} | SegmentRewritten { .. } => &[MediaPlaylist, Segment],
+            Rendition404 {} => &[MediaPlaylist, Segment, Init],
+            OldestSegment404 {} | SegmentLate { .. } | ContinuityError {} | TimestampJump { .. } | ZeroedPayload {} => {
+                &[Segment]
+            }
+            AvailabilityStart { .. } | TimelineGap {} | UtcTimingMissing {} | PublishTimeMissing {} => &[Mpd],
+        }
+    }
+
+    /// Whether it means something only in HLS (media playlists) or only in TS.
+    pub(crate) fn formats(&self) -> &'static [super::Format] {
+        use super::Format::{Cmaf, Dash, Ts};
+        match self {
+            FaultKind::ContinuityError {} => &[Ts],
+            FaultKind::Gap {}
+            | FaultKind::MediaSequenceJump { .. }
+            | FaultKind::SegmentRewritten { how: Rewrite::Uri | Rewrite::Extinf } => &[Ts, Cmaf],
+            _ => &[Ts, Cmaf, Dash],
+        }
+    }
+
+    /// Whether `every` chooses listed segments, not requests, in a playlist.
+    pub(crate) fn is_per_listed_segment(&self) -> bool {
+        matches!(
+            self,
+            FaultKind::ExtinfExceedsTarget {}
+                | FaultKind::ExtinfMismatch { .. }
+                | FaultKind::Gap {}
+                | FaultKind::SegmentRewritten { .. }
+        )
+    }
+
+    pub(crate) fn check(&self) -> Result<(), FaultError> {
+        let wrong = |field: &str, value: i64, reason: &str, example: &str| {
+            Err(FaultError::new(&format!("fault.{field}"), value, reason, example))
+        };
+        match *self {
+            FaultKind::HttpStatus { status } if !(200..=599).contains(&status) => {
+                wrong("status", status.into(), "must be 200 to 599", "503")
+            }
+            FaultKind::SlowFirstByte { delay_ms } if delay_ms > 600_000 => {
+                wrong("delay_ms", delay_ms as i64, "must be at most 600000", "2000")
+            }
+            FaultKind::Throttled { bytes_per_s: 0 } => wrong("bytes_per_s", 0, "must be at least 1", "20000"),
+            FaultKind::StaleCopy { behind: b @ (0 | 1_801..) } => {
+                wrong("behind", b.into(), "must be 1 to 1800 segments", "2")
+            }
+            FaultKind::MediaSequenceJump { by: b @ (0 | 1_000_001..) } => {
+                wrong("by", b.into(), "must be 1 to 1000000 segments", "50")
+            }
+            FaultKind::SequenceShift { by } if by == 0 || by.abs() > 1_000_000 => {
+                wrong("by", by.into(), "must be -1000000 to 1000000, not 0", "3")
+            }
+            FaultKind::TargetDuration { seconds: s @ (0 | 3_601..) } => {
+                wrong("seconds", s.into(), "must be 1 to 3600", "3")
+            }
+            FaultKind::ExtinfMismatch { percent: p @ (0 | 100 | 1_001..) } => {
+                wrong("percent", p.into(), "must be 1 to 1000, not 100", "50")
+            }
+            FaultKind::PdtJump { by_ms }
+            | FaultKind::TimestampJump { by_ms }
+            | FaultKind::AvailabilityStart { by_ms }
+                if by_ms == 0 || by_ms.unsigned_abs() > 30 * 86_400_000 =>
+            {
+                wrong("by_ms", by_ms, "must be within 30 days, not 0", "-26280000")
+            }
+            FaultKind::SegmentLate { by_ms: b } if b == 0 || b > 3_600_000 => {
+                wrong("by_ms", b as i64, "must be 1 to 3600000", "3000")
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! HLS playlists (RFC 8216): the clean ones, and what faults make of them.
+
+use std::fmt::Write;
+
+use crate::fault::{Discontinuity, FaultKind, Format, Hit, Malformed, Rewrite, Sequence};
+use crate::ladder::{AUDIO, RENDITIONS};
+use crate::packager::{Packager, scale};
+use crate::timeline::{Timeline, iso};
+
+/// Multivariant playlist of one format.
+pub(crate) fn master(packager: &Packager, format: Format, hits: &[Hit]) -> String {
+    let missing =
+        |name: &str| hits.iter().any(|h| matches!(h.kind(), FaultKind::MissingRendition {}) && h.takes_rendition(name));
+    let mut out = String::from("#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-INDEPENDENT-SEGMENTS\n");
+    if format == Format::Cmaf && !missing(RENDITIONS[AUDIO]) {
+        out.push_str(
+            "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"aud\",NAME=\"English\",LANGUAGE=\"en\",DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"2\",\
+             URI=\"audio/index.m3u8\"\n",
+        );
+    }
+    for (i, video) in packager.ladder().video.iter().enumerate() {
+        let name = RENDITIONS[i];
+        if missing(name) {
+            continue;
+        }
+        let (rate, group) = match format {
+            Format::Ts => (packager.ts_rate(i), ""),
+            _ => (packager.cmaf_rate(i) + packager.cmaf_rate(AUDIO), ",AUDIO=\"aud\""),
+        };
+        let _ = write!(
+            out,
+            "#EXT-X-STREAM-INF:BANDWIDTH={},AVERAGE-BANDWIDTH={},CODECS=\"{},mp4a.40.2\",RESOLUTION={}x{},FRAME-RATE=25.000{group}\n\
+             {name}/index.m3u8\n",
+            rate.peak, rate.average, video.codecs, video.width, video.height
+        );
+    }
+    out
+}
+
+/// A segment's name in a playlist, without its suffix. Names carry all that is needed to make the segment again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Name {
+    /// `<n>`
+    Plain { n: i64 },
+    /// `t<time>`: start in the rendition's timescale (DASH `$Time$`).
+    At { time: i64 },
+    /// `r<since>-<start>-<n>`: made by a packager that started anew with segment `since`, whose media it calls number `start`.
+    Restarted { since: i64, start: i64, n: i64 },
+    /// `w<edge>-<n>`: renamed while `edge` was the newest.
+    Renamed { edge: i64, n: i64 },
+}
+
+impl Name {
+    pub fn parse(text: &str) -> Option<Name> {
+        // Bounded so that arithmetic on it cannot overflow: 2^53 microseconds are 285 years.
+        let number = |s: &str| {
+            s.bytes().all(|b| b.is_ascii_digit()).then(|| s.parse::<i64>().ok()).flatten().filter(|n| *n < 1 << 53)
+        };
+        if let Some(rest) = text.strip_prefix('t') {
+            return Some(Name::At { time: number(rest)? });
+        }
+        if let Some(rest) = text.strip_prefix('w') {
+            let (edge, n) = rest.split_once('-')?;
+            return Some(Name::Renamed { edge: number(edge)?, n: number(n)? });
+        }
+        if let Some(rest) = text.strip_prefix('r') {
+            let mut parts = rest.splitn(3, '-').map(number);
+            let (since, start, n) = (parts.next()??, parts.next()??, parts.next()??);
+            return (n >= since).then_some(Name::Restarted { since, start, n });
+        }
+        Some(Name::Plain { n: number(text)? })
+    }
+}
+
+impl std::fmt::Display for Name {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Name::Plain { n } => write!(f, "{n}"),
+            Name::At { time } => write!(f, "t{time}"),
+            Name::Restarted { since, start, n } => write!(f, "r{since}-{start}-{n}"),
+            Name::Renamed { edge, n } => write!(f, "w{edge}-{n}"),
+        }
+    }
+}
+
+struct MediaPlaylist {
+    target_duration: u32,
+    media_sequence: i64,
+    discontinuity_sequence: i64,
+    segments: Vec<Segment>,
+    is_ended: bool,
+}
+
+struct Segment {
+    n: i64,
+    name: Name,
+    duration_us: i64,
+    pdt_us: Option<i64>,
+    is_discontinuous: bool,
+    is_gap: bool,
+}
+
+/// Media playlist of one rendition as of `now_us`.
+pub(crate) fn media(
+    packager: &Packager,
+    timeline: &Timeline,
+    format: Format,
+    rendition: usize,
+    now_us: i64,
+    hits: &[Hit],
+) -> String {
+    let now_us = seen_at(timeline, now_us, hits);
+    let edge = timeline.edge(now_us);
+    let mut list = clean(packager, timeline, rendition, now_us);
+    for hit in hits {
+        apply(&mut list, hit, timeline, edge);
+    }
+    render(&list, format)
+}
+
+/// The time that a playlist is of, when a fault holds it back or runs it ahead.
+pub(crate) fn seen_at(timeline: &Timeline, now_us: i64, hits: &[Hit]) -> i64 {
+    hits.iter().fold(now_us, |now, hit| match *hit.kind() {
+        FaultKind::FrozenPlaylist {} => now.min(hit.since_us),
+        FaultKind::StaleCopy { behind } => now - i64::from(behind) * timeline.segment_us,
+        FaultKind::MediaSequenceJump { by } => now + i64::from(by) * timeline.segment_us,
+        _ => now,
+    })
+}
+
+fn clean(packager: &Packager, timeline: &Timeline, rendition: usize, now_us: i64) -> MediaPlaylist {
+    let (first, edge) = (timeline.first(now_us), timeline.edge(now_us));
+    let scale = i64::from(scale(rendition));
+    let us = |ticks: i64| (i128::from(ticks) * 1_000_000 / i128::from(scale)) as i64;
+    let segment = |n: i64| {
+        let (start, duration) = packager.span(rendition, n);
+        Segment {
+            n,
+            name: Name::Plain { n },
+            duration_us: us(duration),
+            pdt_us: Some(timeline.start_us + us(start)),
+            is_discontinuous: false,
+            is_gap: false,
+        }
+    };
+    MediaPlaylist {
+        target_duration: (timeline.segment_us / 1_000_000) as u32,
+        media_sequence: first,
+        discontinuity_sequence: 0,
+        segments: (first..=edge).map(segment).collect(),
+        is_ended: false,
+    }
+}
+
+fn apply(list: &mut MediaPlaylist, hit: &Hit, timeline: &Timeline, edge: i64) {
+    let since = timeline.edge(hit.since_us) + 1;
+    let target_us = i64::from(list.target_duration) * 1_000_000;
+    let chosen = list.segments.iter_mut().filter(|s| hit.takes_segment(s.n));
+    match *hit.kind() {
+        FaultKind::Endlist {} => list.is_ended = true,
+        FaultKind::SequenceShift { by } => list.media_sequence = (list.media_sequence + i64::from(by)).max(0),
+        FaultKind::TargetDuration { seconds } => list.target_duration = seconds,
+        FaultKind::ExtinfExceedsTarget {} => chosen.for_each(|s| s.duration_us = target_us + 1_000_000),
+        FaultKind::ExtinfMismatch { percent } => {
+            chosen.for_each(|s| s.duration_us = s.duration_us * i64::from(percent) / 100);
+        }
+        // Counted from 1 at once, so that the first playlist is wrong already.
+        FaultKind::DiscontinuitySequence {} => list.discontinuity_sequence += (edge - since + 2).max(1),
+        FaultKind::PdtJump { by_ms } => {
+            for s in list.segments.iter_mut().filter(|s| s.n >= since) {
+                s.pdt_us = s.pdt_us.map(|t| t + by_ms * 1_000);
+            }
+        }
+        FaultKind::PdtMissing {} => list.segments.iter_mut().for_each(|s| s.pdt_us = None),
+        FaultKind::Gap {} => chosen.for_each(|s| s.is_gap = true),
+        FaultKind::SegmentRewritten { how: Rewrite::Uri } => {
+            chosen.for_each(|s| s.name = Name::Renamed { edge, n: s.n });
+        }
+        FaultKind::SegmentRewritten { how: Rewrite::Extinf } => {
+            chosen.for_each(|s| s.duration_us += (edge % 5 + 1) * 10_000);
+        }
+        FaultKind::PackagerRestart { sequence, discontinuity, start_number } if edge >= since => {
+            restart(list, since, i64::from(start_number), sequence, discontinuity);
+        }
+        _ => {}
+    }
+}
+
+/// Segments from `since` on are those of a new packager.
+fn restart(list: &mut MediaPlaylist, since: i64, start: i64, sequence: Sequence, discontinuity: Discontinuity) {
+    let marked = discontinuity == Discontinuity::Marked;
+    for segment in list.segments.iter_mut().filter(|s| s.n >= since) {
+        segment.name = Name::Restarted { since, start, n: segment.n };
+        segment.is_discontinuous = marked && segment.n == since;
+    }
+    if sequence == Sequence::Reset {
+        list.segments.retain(|s| s.n >= since);
+        list.media_sequence = start + list.segments.first().map_or(0, |s| s.n - since);
+    }
+    // The tag belongs to its segment: the sequence grows when that one has left (RFC 8216 §6.2.2).
+    if marked && list.segments.first().is_some_and(|s| s.n > since) {
+        list.discontinuity_sequence += 1;
+    }
+}
+
+fn render(list: &MediaPlaylist, format: Format) -> String {
+    let (version, suffix) = if format == Format::Ts { (3, "ts") } else { (6, "m4s") };
+    let mut out = String::with_capacity(200 + 120 * list.segments.len());
+    let _ = write!(out, "#EXTM3U\n#EXT-X-VERSION:{version}\n#EXT-X-TARGETDURATION:{}\n", list.target_duration);
+    let _ = writeln!(out, "#EXT-X-MEDIA-SEQUENCE:{}", list.media_sequence);
+    if list.discontinuity_sequence > 0 {
+        let _ = writeln!(out, "#EXT-X-DISCONTINUITY-SEQUENCE:{}", list.discontinuity_sequence);
+    }
+    if format != Format::Ts {
+        out.push_str("#EXT-X-MAP:URI=\"init.mp4\"\n");
+    }
+    for segment in &list.segments {
+        if segment.is_discontinuous {
+            out.push_str("#EXT-X-DISCONTINUITY\n");
+        }
+        if let Some(pdt) = segment.pdt_us {
+            let _ = writeln!(out, "#EXT-X-PROGRAM-DATE-TIME:{}", iso(pdt));
+        }
+        if segment.is_gap {
+            out.push_str("#EXT-X-GAP\n");
+        }
+        let (s, us) = (segment.duration_us / 1_000_000, segment.duration_us % 1_000_000);
+        let _ = write!(out, "#EXTINF:{s}.{us:06},\n{}.{suffix}\n", segment.name);
+    }
+    if list.is_ended {
+        out.push_str("#EXT-X-ENDLIST\n");
+    }
+    out
+}
+
+/// Breaks a good playlist.
+pub(crate) fn malform(text: &str, how: Malformed) -> Vec<u8> {
+    let lines =
+        |keep: &dyn Fn(&str) -> bool| text.lines().filter(|l| keep(l)).map(|l| format!("{l}\n")).collect::<String>();
+    match how {
+        Malformed::NoHeader => lines(&|l| l != "#EXTM3U").into_bytes(),
+        Malformed::MissingRequired => {
+            lines(&|l| !l.starts_with("#EXT-X-TARGETDURATION")).replace("INF:BANDWIDTH=", "INF:X-WAS=").into_bytes()
+        }
+        Malformed::BadNumber => {
+            text.replace("#EXTINF:", "#EXTINF:six").replace("INF:BANDWIDTH=", "INF:BANDWIDTH=x").into_bytes()
+        }
+        Malformed::ByteOrderMark => [b"\xef\xbb\xbf", text.as_bytes()].concat(),
+        Malformed::CutOff => {
+            // In the middle of the last tag line.
+            let end = text.rfind("\n#").map_or(text.len() / 2, |at| at + 6);
+            text.as_bytes()[..end.min(text.len())].to_vec()
+        }
+        Malformed::Binary => (0..text.len()).map(|i| (i as u8).wrapping_mul(151) | 0x80).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_as_written() {
+        for name in [
+            Name::Plain { n: 7 },
+            Name::At { time: 540_000 },
+            Name::Restarted { since: 7, start: 2, n: 9 },
+            Name::Renamed { edge: 12, n: 9 },
+        ] {
+            assert_eq!(Name::parse(&name.to_string()), Some(name));
+        }
+        for text in ["", "-1", "t", "x1", "r9-2-7", "r1-2", "w1", "9007199254740992", "99999999999999999999", "1 "] {
+            assert_eq!(Name::parse(text), None, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,388 @@
+//! From a request to a response: find the object, make it as of now, let the faults change it, answer as a good origin would.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Request, Response, StatusCode};
+
+use crate::body::{Cut, OriginBody, Switch};
+use crate::clock::Clock;
+use crate::config::OriginConfig;
+use crate::fault::{FaultHandle, FaultKind, Format, Hit, Rewrite};
+use crate::hls::{self, Name};
+use crate::mpd::{self, Utc};
+use crate::packager::Packager;
+use crate::route::{Item, Object};
+use crate::timeline::{Timeline, iso};
+
+const HTML: &str = "<!DOCTYPE html>\n<html><head><title>Service</title></head><body><h1>It works!</h1></body></html>\n";
+
+/// All that answering needs; shared by the connections.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    pub config: OriginConfig,
+    pub packager: Packager,
+    pub clock: Clock,
+    pub faults: FaultHandle,
+}
+
+/// An answer before conditions, ranges and what faults do on the socket.
+struct Reply {
+    status: StatusCode,
+    content_type: &'static str,
+    cache_s: i64,
+    /// Quoted; empty: none.
+    etag: String,
+    body: Bytes,
+    /// Answers range requests.
+    has_ranges: bool,
+}
+
+impl Reply {
+    fn text(status: StatusCode, text: &'static str) -> Reply {
+        let (etag, body) = (String::new(), Bytes::from_static(text.as_bytes()));
+        Reply { status, content_type: "text/plain; charset=utf-8", cache_s: 0, etag, body, has_ranges: false }
+    }
+
+    fn not_found() -> Reply {
+        Reply::text(StatusCode::NOT_FOUND, "not found\n")
+    }
+}
+
+impl Origin {
+    /// Answers everything but `/control`.
+    pub async fn respond<B>(&self, request: &Request<B>, switch: &Arc<Switch>) -> Response<OriginBody> {
+        let now_us = self.clock.now_us();
+        let path = request.uri().path();
+        let is_read = request.method() == Method::GET || request.method() == Method::HEAD;
+        if !is_read {
+            let mut response =
+                self.finish(Reply::text(StatusCode::METHOD_NOT_ALLOWED, "GET or HEAD\n"), request, now_us, switch);
+            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return response;
+        }
+        if path == "/time" {
+            let body = Bytes::from(iso(now_us));
+            let reply = Reply { body, ..Reply::text(StatusCode::OK, "") };
+            return self.finish(reply, request, now_us, switch);
+        }
+        let object = Object::parse(path).filter(|o| self.config.has_channel(o.channel));
+        let Some(object) = object else {
+            return self.finish(Reply::not_found(), request, now_us, switch);
+        };
+        let mut target = object.target();
+        if let Item::Segment(rendition, Name::At { time }) = object.item {
+            target.number = self.packager.number_at(rendition, time);
+        }
+        let hits = self.faults.hits(&target, now_us);
+        let mut reply = self.make(&object, target.number, now_us, request, &hits);
+        for hit in &hits {
+            match *hit.kind() {
+                FaultKind::HttpStatus { status } => {
+                    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                    let has_body = !matches!(status.as_u16(), 204 | 304);
+                    reply = Reply::text(status, if has_body { "fault\n" } else { "" });
+                }
+                FaultKind::Rendition404 {} => reply = Reply::not_found(),
+                FaultKind::Html {} => {
+                    let body = Bytes::from_static(HTML.as_bytes());
+                    reply = Reply { content_type: "text/html; charset=utf-8", body, ..Reply::text(StatusCode::OK, "") };
+                }
+                FaultKind::EmptyBody {} => {
+                    let content_type = reply.content_type;
+                    reply = Reply { content_type, ..Reply::text(StatusCode::OK, "") };
+                }
+                _ => {}
+            }
+        }
+        let mut response = self.finish(reply, request, now_us, switch);
+        let len = response.body().len();
+        for hit in &hits {
+            let body = response.body_mut();
+            match *hit.kind() {
+                FaultKind::SlowFirstByte { delay_ms } => tokio::time::sleep(Duration::from_millis(delay_ms)).await,
+                FaultKind::Throttled { bytes_per_s } => body.throttle(bytes_per_s),
+                FaultKind::Truncated { after_bytes } if len > 0 => {
+                    let after = after_bytes.map_or(len / 2, |n| usize::try_from(n).unwrap_or(len));
+                    body.cut(after.min(len - 1), Cut::Close);
+                }
+                FaultKind::Hang { after_bytes: Some(n) } if len > 0 => {
+                    body.cut(usize::try_from(n).unwrap_or(len).min(len - 1), Cut::Hang);
+                }
+                FaultKind::Hang { .. } => std::future::pending().await,
+                FaultKind::Reset { after_bytes } if after_bytes > 0 && len > 0 => {
+                    body.cut(usize::try_from(after_bytes).unwrap_or(len).min(len), Cut::Reset);
+                }
+                FaultKind::Reset { .. } => {
+                    switch.arm(Cut::Reset);
+                    std::future::pending().await
+                }
+                _ => {}
+            }
+        }
+        response
+    }
+
+    fn make<B>(
+        &self,
+        object: &Object<'_>,
+        number: Option<i64>,
+        now_us: i64,
+        request: &Request<B>,
+        hits: &[Hit],
+    ) -> Reply {
+        let timeline = Timeline::of(object.channel, &self.config);
+        let packager = &self.packager;
+        let malformed =
+            hits.iter().find_map(|h| if let FaultKind::Malformed { how } = *h.kind() { Some(how) } else { None });
+        match object.item {
+            Item::Master => {
+                let text = hls::master(packager, object.format, hits);
+                let body = malformed.map_or(text.clone().into_bytes(), |how| hls::malform(&text, how));
+                playlist(body, 60)
+            }
+            Item::Playlist(rendition) => {
+                if timeline.edge(now_us) < 0 {
+                    return Reply::not_found();
+                }
+                let text = hls::media(packager, &timeline, object.format, rendition, now_us, hits);
+                let body = malformed.map_or(text.clone().into_bytes(), |how| hls::malform(&text, how));
+                playlist(body, 1)
+            }
+            Item::Mpd(addressing) => {
+                if timeline.edge(now_us) < 0 {
+                    return Reply::not_found();
+                }
+                let still = mpd::mpd(packager, &timeline, addressing, now_us, None, hits);
+                let host = request.headers().get(header::HOST).and_then(|h| h.to_str().ok()).filter(|h| is_host(h));
+                let utc = Utc { now_us, host: host.unwrap_or("localhost") };
+                let text = mpd::mpd(packager, &timeline, addressing, now_us, Some(utc), hits);
+                let body = malformed.map_or(text.clone().into_bytes(), |how| mpd::malform(&text, how));
+                let etag = format!("W/{}", etag_of(still.as_bytes()));
+                let body = Bytes::from(body);
+                Reply {
+                    content_type: "application/dash+xml",
+                    cache_s: 1,
+                    etag,
+                    body,
+                    ..Reply::text(StatusCode::OK, "")
+                }
+            }
+            Item::Init(rendition) => {
+                let body = packager.init(rendition);
+                let content_type = mp4_type(rendition);
+                let etag = etag_of(&body);
+                Reply { content_type, cache_s: 3_600, etag, body, has_ranges: true, ..Reply::text(StatusCode::OK, "") }
+            }
+            Item::Segment(rendition, name) => self.segment(object, &timeline, rendition, name, number, now_us, hits),
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "a segment is all of these")]
+    fn segment(
+        &self,
+        object: &Object<'_>,
+        timeline: &Timeline,
+        rendition: usize,
+        name: Name,
+        number: Option<i64>,
+        now_us: i64,
+        hits: &[Hit],
+    ) -> Reply {
+        let Some(n) = number else {
+            return Reply::not_found();
+        };
+        let ahead_us = hls::seen_at(timeline, now_us, hits).max(now_us);
+        if !timeline.is_available(n, now_us) && !timeline.is_available(n, ahead_us) {
+            return Reply::not_found();
+        }
+        // The number whose media is sent.
+        let mut media = match name {
+            Name::Restarted { since, start, n } => start + n - since,
+            _ => n,
+        };
+        let mut shift_ms = 0;
+        let mut is_zeroed = false;
+        let mut loses_packet = false;
+        for hit in hits {
+            match *hit.kind() {
+                FaultKind::Gap {} => return Reply::not_found(),
+                FaultKind::OldestSegment404 {} if n <= timeline.first(now_us) => return Reply::not_found(),
+                FaultKind::SegmentLate { by_ms } if now_us < timeline.published(n) + by_ms as i64 * 1_000 => {
+                    return Reply::not_found();
+                }
+                FaultKind::SegmentRewritten { how: Rewrite::Bytes } => media = (media - 1).max(0),
+                FaultKind::TimestampJump { by_ms } => shift_ms += by_ms,
+                FaultKind::ZeroedPayload {} => is_zeroed = true,
+                FaultKind::ContinuityError {} => loses_packet = true,
+                _ => {}
+            }
+        }
+        let (mut body, content_type) = match object.format {
+            Format::Ts => (self.packager.ts(rendition, media, shift_ms), "video/mp2t"),
+            _ => (self.packager.cmaf(rendition, media, shift_ms), mp4_type(rendition)),
+        };
+        if loses_packet {
+            body = without_packet(&body);
+        }
+        if is_zeroed {
+            body = [&body[..body.len() / 2], &vec![0; body.len() - body.len() / 2]].concat().into();
+        }
+        let flaws = [u8::from(is_zeroed), u8::from(loses_packet)];
+        let etag = format!("\"{:x}-{media:x}-{shift_ms:x}-{}{}-{:x}\"", rendition, flaws[0], flaws[1], body.len());
+        // As long as it can be fetched at all.
+        let cache_s = (timeline.window + 1) * timeline.segment_us / 1_000_000;
+        Reply { content_type, cache_s, etag, body, has_ranges: true, ..Reply::text(StatusCode::OK, "") }
+    }
+
+    fn finish<B>(&self, reply: Reply, request: &Request<B>, now_us: i64, switch: &Arc<Switch>) -> Response<OriginBody> {
+        let Reply { mut status, content_type, cache_s, etag, mut body, has_ranges } = reply;
+        let mut headers = HeaderMap::with_capacity(10);
+        let value = |text: String| HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""));
+        let is_ok = status == StatusCode::OK && !etag.is_empty();
+        if is_ok && is_known(request.headers(), &etag) {
+            status = StatusCode::NOT_MODIFIED;
+            body = Bytes::new();
+        } else if is_ok && has_ranges && request.method() == Method::GET {
+            match range_of(request.headers(), &etag, body.len()) {
+                Range::Whole => {}
+                Range::Part { start, end } => {
+                    status = StatusCode::PARTIAL_CONTENT;
+                    headers.insert(header::CONTENT_RANGE, value(format!("bytes {start}-{}/{}", end - 1, body.len())));
+                    body = body.slice(start..end);
+                }
+                Range::Outside => {
+                    status = StatusCode::RANGE_NOT_SATISFIABLE;
+                    headers.insert(header::CONTENT_RANGE, value(format!("bytes */{}", body.len())));
+                    body = Bytes::new();
+                }
+            }
+        }
+        if has_ranges {
+            headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        }
+        if !etag.is_empty() {
+            headers.insert(header::ETAG, value(etag));
+        }
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        let cache = if cache_s > 0 { format!("public, max-age={cache_s}") } else { "no-store".into() };
+        headers.insert(header::CACHE_CONTROL, value(cache));
+        // Of the origin's clock, which tests set: the wire must agree with itself.
+        if let Ok(time) = jiff::Timestamp::from_microsecond(now_us) {
+            headers.insert(header::DATE, value(time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()));
+        }
+        // Players in a browser come from elsewhere.
+        const FOR_ALL: HeaderName = header::ACCESS_CONTROL_ALLOW_ORIGIN;
+        headers.insert(FOR_ALL, HeaderValue::from_static("*"));
+        let mut response = Response::new(OriginBody::new(body, switch.clone()));
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        response
+    }
+}
+
+fn playlist(body: Vec<u8>, cache_s: i64) -> Reply {
+    let etag = etag_of(&body);
+    let (content_type, body) = ("application/vnd.apple.mpegurl", Bytes::from(body));
+    Reply { content_type, cache_s, etag, body, ..Reply::text(StatusCode::OK, "") }
+}
+
+fn mp4_type(rendition: usize) -> &'static str {
+    if rendition == crate::ladder::AUDIO { "audio/mp4" } else { "video/mp4" }
+}
+
+/// Strong, by 64-bit FNV-1a.
+fn etag_of(body: &[u8]) -> String {
+    let hash = body.iter().fold(0xcbf2_9ce4_8422_2325_u64, |h, &b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
+    format!("\"{hash:016x}\"")
+}
+
+fn is_host(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b".:-[]".contains(&b))
+}
+
+/// The packet in the middle that carries video is left out.
+fn without_packet(segment: &Bytes) -> Bytes {
+    let is_video = |at: &usize| segment[at + 1] & 0x5f == 0x01 && segment[at + 2] == 0 && segment[at + 3] & 0x20 == 0;
+    let middle = segment.len() / 376 * 188;
+    match (middle..segment.len()).step_by(188).find(is_video) {
+        Some(at) => [&segment[..at], &segment[at + 188..]].concat().into(),
+        None => segment.clone(),
+    }
+}
+
+/// If-None-Match, RFC 9110 §13.1.2: weak comparison.
+fn is_known(headers: &HeaderMap, etag: &str) -> bool {
+    let strong = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    let mut given =
+        headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(','));
+    given.any(|tag| tag.trim() == "*" || strong(tag) == strong(etag))
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Range {
+    Whole,
+    Part { start: usize, end: usize },
+    Outside,
+}
+
+/// One byte range (RFC 9110 §14.2); several, or what cannot be read, give the whole.
+fn range_of(headers: &HeaderMap, etag: &str, len: usize) -> Range {
+    let Some(spec) = headers.get(header::RANGE).and_then(|v| v.to_str().ok()).and_then(|v| v.strip_prefix("bytes="))
+    else {
+        return Range::Whole;
+    };
+    if headers.get(header::IF_RANGE).is_some_and(|tag| tag.as_bytes() != etag.as_bytes()) {
+        return Range::Whole;
+    }
+    let number = |s: &str| s.bytes().all(|b| b.is_ascii_digit()).then(|| s.parse::<usize>().unwrap_or(usize::MAX));
+    match spec.split_once('-').map(|(a, b)| (a.trim(), b.trim())) {
+        Some(("", last)) if !last.is_empty() => match number(last) {
+            Some(0) => Range::Outside,
+            Some(last) if len > 0 => Range::Part { start: len.saturating_sub(last), end: len },
+            _ => Range::Whole,
+        },
+        Some((first, "")) if !first.is_empty() => match number(first) {
+            Some(start) if start < len => Range::Part { start, end: len },
+            Some(_) => Range::Outside,
+            None => Range::Whole,
+        },
+        Some((first, last)) if !first.is_empty() => match (number(first), number(last)) {
+            (Some(start), Some(last)) if start > last => Range::Whole,
+            (Some(start), Some(_)) if start >= len => Range::Outside,
+            (Some(start), Some(last)) => Range::Part { start, end: last.saturating_add(1).min(len) },
+            _ => Range::Whole,
+        },
+        _ => Range::Whole,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges() {
+        for (spec, expected) in [
+            ("bytes=0-9", Range::Part { start: 0, end: 10 }),
+            ("bytes=90-", Range::Part { start: 90, end: 100 }),
+            ("bytes=-10", Range::Part { start: 90, end: 100 }),
+            ("bytes=-1000", Range::Part { start: 0, end: 100 }),
+            ("bytes=50-1000", Range::Part { start: 50, end: 100 }),
+            ("bytes=100-", Range::Outside),
+            ("bytes=100-200", Range::Outside),
+            ("bytes=-0", Range::Outside),
+            ("bytes=9-8", Range::Whole),
+            ("bytes=0-1,5-6", Range::Whole),
+            ("bytes=", Range::Whole),
+            ("bytes=x-1", Range::Whole),
+            ("lines=0-1", Range::Whole),
+            ("bytes=99999999999999999999999-", Range::Outside),
+        ] {
+            let headers = HeaderMap::from_iter([(header::RANGE, HeaderValue::from_static(spec))]);
+            assert_eq!(range_of(&headers, "\"e\"", 100), expected, "{spec}");
+        }
+    }
+}
