@@ -1,0 +1,319 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use ow_domain::Severity;
+use ow_service::HumanDuration;
+
+/// Watches live HLS and DASH channels at the packager and tells the NOC what is wrong.
+#[derive(Debug, Parser)]
+#[command(name = "ottwatch", version, after_help = "Examples:
+  ottwatch up --demo                                  everything on this machine, with a demo channel that goes wrong
+  ottwatch check https://origin/vtv3/master.m3u8 --for 60s
+  ottwatch apply -f channels/ --dry-run
+  ottwatch tail 'alert.>'
+  ottwatch fetcher --config /etc/ottwatch.toml        one service, as in production")]
+pub struct Cli {
+    /// Form of log lines on standard error.
+    #[arg(long, global = true, env = "OTTWATCH_LOG_FORMAT", value_enum, default_value = "text")]
+    pub log_format: LogFormat,
+    /// Log filter in the notation of RUST_LOG; default warn for clients, info for services.
+    #[arg(long, global = true, env = "OTTWATCH_LOG")]
+    pub log: Option<String>,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run everything in one process on private NATS and PostgreSQL servers.
+    Up(UpArgs),
+    /// Watch streams for a while without any server and report what is wrong.
+    Check(CheckArgs),
+    /// Bring the configuration to what the files say.
+    Apply(ApplyArgs),
+    /// Print the stored configuration as YAML that `apply` takes back.
+    Export(ExportArgs),
+    /// Show what `apply` would change.
+    Diff(DiffArgs),
+    /// Print messages of the bus as they come, e.g. `alert.>` or `verdict.>`.
+    Tail(TailArgs),
+    /// Alarms.
+    Alarms {
+        #[command(subcommand)]
+        command: AlarmsCommand,
+    },
+    /// Look for everything that ottwatch needs and say what is missing.
+    Doctor(ConnectArgs),
+    /// Serve endless live HLS and DASH channels, with faults on demand.
+    Origin(OriginArgs),
+    /// SNMP tools.
+    Snmp {
+        #[command(subcommand)]
+        command: SnmpCommand,
+    },
+    /// Service: turn channel policies into standing fetch jobs; publish ticks.
+    Scheduler(ServiceArgs),
+    /// Service: fetch playlists and segments, publish captures.
+    Fetcher(ServiceArgs),
+    /// Service: judge captures, publish verdicts.
+    Validator(ServiceArgs),
+    /// Service: turn verdicts into incidents and notify jobs.
+    AlertRouter(ServiceArgs),
+    /// Service: deliver notices by SNMP, e-mail, Slack and webhook.
+    Notifier(ServiceArgs),
+    /// Service: keep measures and verdicts for dashboards.
+    Recorder(ServiceArgs),
+    /// Service: REST interface; compiles configuration into policies.
+    Api(ServiceArgs),
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ServiceArgs {
+    /// TOML file; a section per service, and [nats] and [postgres]. Environment variables OTTWATCH_<SECTION>__<KEY> win.
+    #[arg(long, short, env = "OTTWATCH_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Only read the configuration, report every problem, and end with 0 or 78.
+    #[arg(long)]
+    pub check_config: bool,
+    /// Address of /metrics and /health; port 0 takes a free one.
+    #[arg(long, env = "OTTWATCH_OPS_LISTEN", default_value = "127.0.0.1:0")]
+    pub ops_listen: SocketAddr,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:
+  ottwatch up --demo
+  ottwatch up -f channels/ --listen 0.0.0.0:8080 --home /var/lib/ottwatch
+  ottwatch up --nats nats://bus:4222 --postgres 'host=db user=ottwatch dbname=ottwatch'")]
+pub struct UpArgs {
+    /// Start a demo packager and channels that go wrong by script every few minutes.
+    #[arg(long)]
+    pub demo: bool,
+    /// Configuration files or folders to apply at start.
+    #[arg(short = 'f', long = "file", value_name = "FILE|DIR")]
+    pub files: Vec<PathBuf>,
+    /// Folder of all data.
+    #[arg(long, env = "OTTWATCH_HOME", default_value = ".ottwatch")]
+    pub home: PathBuf,
+    /// Address of the REST interface, metrics and health. When the port is taken the next free one is used.
+    #[arg(long, env = "OTTWATCH_LISTEN", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+    /// Use this NATS server instead of a private one.
+    #[arg(long, env = "OTTWATCH_NATS_URL", hide_env_values = true)]
+    pub nats: Option<String>,
+    /// Use this PostgreSQL server instead of a private one.
+    #[arg(long, env = "OTTWATCH_POSTGRES", hide_env_values = true)]
+    pub postgres: Option<String>,
+    /// TOML file with settings of the services.
+    #[arg(long, short, env = "OTTWATCH_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Name of the probe that this process is.
+    #[arg(long, default_value = "local")]
+    pub probe: String,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Exit codes: 0 nothing found (or only below --fail-on), 1 warning or minor, 2 major or critical,
+3 could not tell, 64 wrong usage.
+
+Examples:
+  ottwatch check https://origin/vtv3/master.m3u8
+  ottwatch check http://origin/a/master.m3u8 http://origin/b/master.m3u8 --for 2m -o junit > report.xml
+  ottwatch check https://packager/vtv3/master.m3u8 --ca lab-ca.pem --fail-on major -o json")]
+pub struct CheckArgs {
+    /// Entry URLs: multivariant or media playlists, MPDs.
+    #[arg(required = true, value_name = "URL")]
+    pub urls: Vec<String>,
+    /// How long to watch.
+    #[arg(long = "for", value_name = "DURATION", default_value = "60s")]
+    pub duration: HumanDuration,
+    #[arg(short, long, value_enum, default_value = "table")]
+    pub output: Output,
+    /// Least severity that makes the exit code non-zero.
+    #[arg(long, value_name = "SEVERITY", default_value = "warning")]
+    pub fail_on: Severity,
+    /// Template document (YAML) with thresholds and limits.
+    #[arg(long, value_name = "FILE")]
+    pub template: Option<PathBuf>,
+    /// PEM file with further trusted authorities.
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    Table,
+    Json,
+    Ndjson,
+    Junit,
+}
+
+/// Where the servers are.
+#[derive(Debug, Clone, Args)]
+pub struct ConnectArgs {
+    /// Folder of a running `ottwatch up`, which tells where its servers are.
+    #[arg(long, env = "OTTWATCH_HOME", default_value = ".ottwatch")]
+    pub home: PathBuf,
+    /// NATS URL instead.
+    #[arg(long, env = "OTTWATCH_NATS_URL", hide_env_values = true)]
+    pub nats: Option<String>,
+    /// PostgreSQL connection string instead.
+    #[arg(long, env = "OTTWATCH_POSTGRES", hide_env_values = true)]
+    pub postgres: Option<String>,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:
+  ottwatch apply -f channels.yaml --dry-run
+  ottwatch apply -f site/ --prune")]
+pub struct ApplyArgs {
+    /// YAML files, or folders of them.
+    #[arg(short = 'f', long = "file", required = true, value_name = "FILE|DIR")]
+    pub files: Vec<PathBuf>,
+    /// Only show what would change.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Delete what is stored and not in the files.
+    #[arg(long)]
+    pub prune: bool,
+    #[command(flatten)]
+    pub connect: ConnectArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ExportArgs {
+    /// Only documents of this kind: Channel, Template, Receiver, Route or Probe.
+    #[arg(long)]
+    pub kind: Option<String>,
+    #[command(flatten)]
+    pub connect: ConnectArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct DiffArgs {
+    /// YAML files, or folders of them.
+    #[arg(short = 'f', long = "file", required = true, value_name = "FILE|DIR")]
+    pub files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub connect: ConnectArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:
+  ottwatch tail 'alert.>'
+  ottwatch tail 'verdict.*.vtv3-hd' -o json")]
+pub struct TailArgs {
+    /// Subject below `ottwatch.v1.`, wildcards `*` and `>` allowed.
+    pub subject: String,
+    /// Print each message as one line of JSON.
+    #[arg(short, long, value_enum, default_value = "text")]
+    pub output: TailOutput,
+    /// End after this many messages.
+    #[arg(long, short = 'n')]
+    pub count: Option<u64>,
+    #[command(flatten)]
+    pub connect: ConnectArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TailOutput {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub enum AlarmsCommand {
+    /// List alarms.
+    Ls(AlarmsLsArgs),
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Example:
+  ottwatch alarms ls --state active --severity critical,major")]
+pub struct AlarmsLsArgs {
+    #[arg(long, value_enum, default_value = "active")]
+    pub state: AlarmState,
+    /// Comma-separated severities.
+    #[arg(long, value_delimiter = ',')]
+    pub severity: Vec<Severity>,
+    #[arg(long)]
+    pub channel: Option<String>,
+    #[arg(long, default_value_t = 100)]
+    pub limit: u32,
+    #[arg(short, long, value_enum, default_value = "text")]
+    pub output: TailOutput,
+    #[command(flatten)]
+    pub connect: ConnectArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AlarmState {
+    Active,
+    Cleared,
+    All,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:
+  ottwatch origin --listen 127.0.0.1:9000 --segment-ms 6000
+  curl -s http://127.0.0.1:9000/live/demo/ts/master.m3u8
+  ottwatch origin --script faults.toml")]
+pub struct OriginArgs {
+    #[arg(long, default_value = "127.0.0.1:9000")]
+    pub listen: SocketAddr,
+    /// Segment duration in milliseconds.
+    #[arg(long, default_value_t = 6_000)]
+    pub segment_ms: u32,
+    /// Faults at times, TOML.
+    #[arg(long)]
+    pub script: Option<PathBuf>,
+    /// Refuse fault calls over HTTP.
+    #[arg(long)]
+    pub no_control: bool,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub enum SnmpCommand {
+    /// Print the MIB, for the given arc.
+    Mib {
+        /// Dotted base OID, e.g. 1.3.6.1.4.1.<PEN>.1
+        #[arg(long)]
+        base_oid: Option<String>,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn commands_of_the_readme_parse() {
+        for line in [
+            "ottwatch up --demo",
+            "ottwatch check http://h/a.m3u8 http://h/b.mpd --for 90s -o junit --fail-on major --ca ca.pem",
+            "ottwatch apply -f a.yaml -f dir --dry-run",
+            "ottwatch tail alert.> -n 1",
+            "ottwatch alarms ls --severity critical,major --state all",
+            "ottwatch alert-router --check-config",
+        ] {
+            Cli::try_parse_from(line.split(' ')).unwrap_or_else(|e| panic!("{line}: {e}"));
+        }
+        assert!(Cli::try_parse_from(["ottwatch", "check", "http://h/a", "--for", "60"]).is_err());
+        assert!(Cli::try_parse_from(["ottwatch", "check", "http://h/a", "--fail-on", "fatal"]).is_err());
+    }
+}
