@@ -27,9 +27,19 @@ impl Path {
         Self(steps)
     }
 
-    /// Reads a dotted path as validators of other crates write it: `overrides.hls-x.params.a`.
+    /// Reads a path as validators of other crates write it: `overrides.hls-x.params.a`, `to[1]`.
     pub fn dotted(&self, text: &str) -> Self {
-        text.split('.').filter(|p| !p.is_empty()).fold(self.clone(), |path, part| path.key(part))
+        let mut path = self.clone();
+        for part in text.split('.').filter(|part| !part.is_empty()) {
+            let (key, indexes) = part.split_once('[').unwrap_or((part, ""));
+            if !key.is_empty() {
+                path = path.key(key);
+            }
+            for index in indexes.split(['[', ']']).filter(|index| !index.is_empty()) {
+                path = index.parse().map_or_else(|_| path.key(index), |n| path.index(n));
+            }
+        }
+        path
     }
 
     /// RFC 6901: `/spec/streams/0/url`.

@@ -41,6 +41,27 @@ impl Node {
         }
     }
 
+    /// Line of the value that a dotted path leads to (`spec.streams[0].url`), or of the deepest one on the way that
+    /// exists.
+    pub fn line_of(&self, path: &str) -> u32 {
+        let mut node = self;
+        let mut line = self.line;
+        for part in path.split(['.', '[', ']']).filter(|part| !part.is_empty()) {
+            let next = match &node.value {
+                Yaml::Map(entries) => {
+                    entries.iter().find(|(key, _, _)| same_name(key, part)).map(|(_, line, node)| (*line, node))
+                }
+                Yaml::List(items) => {
+                    part.parse::<usize>().ok().and_then(|n| items.get(n)).map(|node| (node.line, node))
+                }
+                Yaml::Scalar { .. } => None,
+            };
+            let Some((found_line, found)) = next else { break };
+            (line, node) = (found_line, found);
+        }
+        line
+    }
+
     pub fn kind(&self) -> &'static str {
         match &self.value {
             Yaml::Scalar { .. } if self.is_null() => "nothing",
@@ -56,6 +77,12 @@ impl Node {
 pub struct SyntaxError {
     pub line: u32,
     pub reason: String,
+}
+
+/// `minSeverity` and `min_severity` are one name.
+fn same_name(a: &str, b: &str) -> bool {
+    let plain = |text: &str| text.bytes().filter(|b| *b != b'_').map(|b| b.to_ascii_lowercase()).collect::<Vec<_>>();
+    a == b || plain(a) == plain(b)
 }
 
 enum Open {
