@@ -149,7 +149,8 @@ fn text(out: &mut String, content: &str, depth: usize) {
 
 fn is_plain(text: &str) -> bool {
     const WORDS: [&str; 10] = ["true", "false", "null", "yes", "no", "on", "off", "y", "n", "nan"];
-    let safe = |c: char| c.is_alphanumeric() && !c.is_control() || matches!(c, '-' | '_' | '.' | '/' | '+' | '@' | ' ' | ':');
+    let safe =
+        |c: char| c.is_alphanumeric() && !c.is_control() || matches!(c, '-' | '_' | '.' | '/' | '+' | '@' | ' ' | ':');
     text.starts_with(|c: char| c.is_alphabetic() || c.is_ascii_digit() || c == '/')
         && !text.ends_with([' ', ':'])
         && text.chars().all(safe)
@@ -164,7 +165,9 @@ fn looks_numeric(text: &str) -> bool {
         && (text.parse::<f64>().is_ok()
             || text.starts_with("0x")
             || text.starts_with("0o")
-            || text.chars().all(|c| c.is_ascii_digit() || matches!(c, '-' | ':' | '.' | '_' | '+' | 'T' | 'Z' | 'e' | 'E' | ' ')))
+            || text
+                .chars()
+                .all(|c| c.is_ascii_digit() || matches!(c, '-' | ':' | '.' | '_' | '+' | 'T' | 'Z' | 'e' | 'E' | ' ')))
 }
 
 fn is_block(text: &str) -> bool {
@@ -172,5 +175,7 @@ fn is_block(text: &str) -> bool {
         && !text.starts_with([' ', '\n', '\t'])
         && !text.ends_with("\n\n")
         && text.split('\n').all(|line| !line.ends_with(' ') && !line.trim().is_empty() || line.is_empty())
-        && text.chars().all(|c| c == '\n' || (!c.is_control() && !matches!(c, '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{feff}')))
+        && text
+            .chars()
+            .all(|c| c == '\n' || (!c.is_control() && !matches!(c, '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{feff}')))
 }

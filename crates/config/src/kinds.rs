@@ -129,7 +129,8 @@ const PROBE: &[Field] = &[
 ];
 
 const ROUTE: &[Field] = &[
-    Field::required("order", Shape::Int { min: 0, max: 1_000_000 }, "10"),
+    // Routes are tried in this order, then by name.
+    Field::optional("order", Shape::Int { min: 0, max: 1_000_000 }, "10").or("100"),
     Field::optional("match", Shape::List { of: &Shape::Text { max: 512 }, min: 0, max: 32 }, "[\"severity>=major\"]"),
     Field::required("receivers", Shape::List { of: &Shape::Slug, min: 0, max: 32 }, "[noc-slack]"),
     Field::optional("continue", Shape::Bool, "true").or("false"),
@@ -198,9 +199,7 @@ const SLACK: &[Field] = &[
     Field::optional("tokenFile", PATH, "/run/secrets/slack-token").stored_as("token_file"),
     Field::optional("channel", SHORT, "C0123456789"),
     Field::optional("webhookUrlFile", PATH, "/run/secrets/slack-webhook").stored_as("webhook_url_file"),
-    Field::optional("apiUrl", Shape::Url, "https://slack.com/api")
-        .stored_as("api_url")
-        .or("\"https://slack.com/api\""),
+    Field::optional("apiUrl", Shape::Url, "https://slack.com/api").stored_as("api_url").or("\"https://slack.com/api\""),
     LANGUAGE,
     CA_FILE,
     MIN_SEVERITY,
@@ -238,8 +237,7 @@ mod tests {
         for (name, fields) in RECEIVER {
             let variant =
                 variants.iter().find(|v| v["properties"]["type"]["const"] == *name).expect("a variant per table");
-            let mut properties: BTreeSet<String> =
-                variant["properties"].as_object().unwrap().keys().cloned().collect();
+            let mut properties: BTreeSet<String> = variant["properties"].as_object().unwrap().keys().cloned().collect();
             if let Some(reference) = variant["$ref"].as_str() {
                 let inner = schema.pointer(reference.trim_start_matches('#')).unwrap();
                 properties.extend(inner["properties"].as_object().unwrap().keys().cloned());
@@ -255,9 +253,7 @@ mod tests {
         for (name, fields) in RECEIVER {
             let mut minimal = serde_json::json!({"type": name, "target": "a:1", "host": "a", "from": "a@b.c",
                 "to": ["a@b.c"], "url": "http://a/"});
-            minimal.as_object_mut().unwrap().retain(|key, _| {
-                fields.iter().any(|f| f.required && f.stored == key)
-            });
+            minimal.as_object_mut().unwrap().retain(|key, _| fields.iter().any(|f| f.required && f.stored == key));
             let spec: ReceiverSpec = serde_json::from_value(minimal).unwrap();
             let full = serde_json::to_value(spec).unwrap();
             for field in fields.iter().filter(|f| !f.default.is_empty()) {

@@ -19,28 +19,52 @@ pub const MAX_PROBLEMS: usize = 200;
 /// What a value must be.
 pub enum Shape {
     /// Any scalar, 1 to `max` bytes, no control characters.
-    Text { max: usize },
+    Text {
+        max: usize,
+    },
     /// Several lines are fine.
-    LongText { max: usize },
+    LongText {
+        max: usize,
+    },
     Slug,
     Bool,
-    Int { min: i64, max: i64 },
+    Int {
+        min: i64,
+        max: i64,
+    },
     /// Up to 10^9 either way, six decimals.
     Number,
     /// In milliseconds.
-    Duration { min: u64, max: u64 },
+    Duration {
+        min: u64,
+        max: u64,
+    },
     /// In bytes.
-    Size { min: u64, max: u64 },
+    Size {
+        min: u64,
+        max: u64,
+    },
     Url,
     Time,
     Choice(&'static [&'static str]),
     /// `full`, `head`, `manifest` or `{sampled: n}`.
     Depth,
-    List { of: &'static Shape, min: usize, max: usize },
-    Map { keys: Keys, of: &'static Shape, max: usize },
+    List {
+        of: &'static Shape,
+        min: usize,
+        max: usize,
+    },
+    Map {
+        keys: Keys,
+        of: &'static Shape,
+        max: usize,
+    },
     Object(&'static [Field]),
     /// An object whose fields depend on the text of its field `tag`.
-    Tagged { tag: &'static str, variants: &'static [(&'static str, &'static [Field])] },
+    Tagged {
+        tag: &'static str,
+        variants: &'static [(&'static str, &'static [Field])],
+    },
 }
 
 /// Which keys a map may have.
@@ -132,10 +156,19 @@ impl<'a> Reader<'a> {
     /// Reads an object. `None` when it is no map; with problems inside, what could be read is returned.
     pub fn object(&mut self, node: &Node, fields: &'static [Field], path: &Path) -> Option<Map<String, Value>> {
         let Yaml::Map(entries) = &node.value else {
-            let example = fields.iter().find(|f| f.required).or(fields.first()).map_or(String::new(), |f| {
-                format!("{}: {}", f.name, f.example)
-            });
-            self.report(Code::WrongType, node.line, path, "", format!("is {}, not a map of fields", node.kind()), &example);
+            let example = fields
+                .iter()
+                .find(|f| f.required)
+                .or(fields.first())
+                .map_or(String::new(), |f| format!("{}: {}", f.name, f.example));
+            self.report(
+                Code::WrongType,
+                node.line,
+                path,
+                "",
+                format!("is {}, not a map of fields", node.kind()),
+                &example,
+            );
             return None;
         };
         let mut out = Map::new();
@@ -312,14 +345,12 @@ impl Keys {
         let good = match self {
             Self::Label => {
                 length
-                    && key.bytes().all(|b| {
-                        b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-')
-                    })
+                    && key
+                        .bytes()
+                        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-'))
                     && key.as_bytes()[0].is_ascii_alphanumeric()
             }
-            Self::Header => {
-                length && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
-            }
+            Self::Header => length && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b)),
             Self::Name => length && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-')),
         };
         match (good, self) {
@@ -343,7 +374,10 @@ fn is_empty(value: &Value) -> bool {
 /// A decimal number of at most 10^9 and six decimals, so that it survives JSON, `jsonb` and back unchanged.
 fn number(text: &str) -> Option<Value> {
     let value: f64 = text.parse().ok()?;
-    if !value.is_finite() || value.abs() > 1e9 || !text.starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == '.') {
+    if !value.is_finite()
+        || value.abs() > 1e9
+        || !text.starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == '.')
+    {
         return None;
     }
     let rounded = (value * 1e6).round() / 1e6;
@@ -391,20 +425,18 @@ fn read_scalar(text: &str, plain: bool, shape: &Shape) -> Result<Value, String> 
         },
         Shape::Duration { min, max } => match units::parse_duration(text) {
             Some(ms) if (*min..=*max).contains(&ms) => Ok(units::format_duration(ms).into()),
-            Some(_) => Err(format!(
-                "is not between {} and {}",
-                units::format_duration(*min),
-                units::format_duration(*max)
-            )),
+            Some(_) => {
+                Err(format!("is not between {} and {}", units::format_duration(*min), units::format_duration(*max)))
+            }
             None if text.parse::<f64>().is_ok() => Err("has no unit; write ms, s, m, h or d behind the number".into()),
             None => Err("is not a duration; write a number and ms, s, m, h or d".into()),
         },
         Shape::Size { min, max } => match units::parse_size(text) {
             Some(bytes) if (*min..=*max).contains(&bytes) => Ok(units::format_size(bytes).into()),
-            Some(_) => {
-                Err(format!("is not between {} and {}", units::format_size(*min), units::format_size(*max)))
+            Some(_) => Err(format!("is not between {} and {}", units::format_size(*min), units::format_size(*max))),
+            None if text.parse::<f64>().is_ok() => {
+                Err("has no unit; write B, KiB, MiB or GiB behind the number".into())
             }
-            None if text.parse::<f64>().is_ok() => Err("has no unit; write B, KiB, MiB or GiB behind the number".into()),
             None => Err("is not a size; write a number and B, KiB, MiB or GiB".into()),
         },
         Shape::Url => read_url(text),
@@ -422,7 +454,9 @@ fn read_scalar(text: &str, plain: bool, shape: &Shape) -> Result<Value, String> 
         },
         Shape::Depth => read_scalar(text, plain, &Shape::Choice(&["full", "head", "manifest"]))
             .map_err(|reason| format!("{reason} (or {{sampled: n}})")),
-        Shape::List { .. } | Shape::Map { .. } | Shape::Object(_) | Shape::Tagged { .. } => Err("is a single value".into()),
+        Shape::List { .. } | Shape::Map { .. } | Shape::Object(_) | Shape::Tagged { .. } => {
+            Err("is a single value".into())
+        }
     }
 }
 

@@ -39,7 +39,7 @@ CREATE TABLE route (
     revision    bigint NOT NULL,
     changed_at  timestamptz NOT NULL DEFAULT now(),
     -- Routes are tried by position, then name.
-    position    integer GENERATED ALWAYS AS ((spec ->> 'order')::integer) STORED
+    position    integer GENERATED ALWAYS AS (COALESCE((spec ->> 'order')::integer, 100)) STORED
 );
 
 CREATE TABLE route_receiver (
