@@ -242,6 +242,48 @@ need_postgres() {
     found+=("postgres: $folder ($(postgres_version "$folder"))")
 }
 
+# --- base MIB modules ------------------------------------------------------------------------------------------
+
+# smilint and snmptranslate want the SMI modules that every MIB imports. Debian does not package them by themselves
+# (they are RFC text); its erlang-snmp carries them, so that package is unpacked, not installed.
+need_mibs() {
+    local folder work module
+    for folder in "${OTTWATCH_MIBS:-}" "$cache/mibs" /usr/share/snmp/mibs /var/lib/mibs/ietf /usr/share/mibs/ietf; do
+        if [ -n "$folder" ] && [ -f "$folder/SNMPv2-SMI" ] && [ -f "$folder/SNMP-FRAMEWORK-MIB" ]; then
+            found+=("base MIB modules: $folder")
+            return 0
+        fi
+    done
+    say "fetching the base MIB modules (out of the package erlang-snmp)"
+    mkdir -p "$cache"
+    work=$(mktemp -d "$cache/mibs.XXXXXX")
+    if (
+        cd -- "$work"
+        apt-get -q -o APT::Sandbox::User=root download erlang-snmp >>"$cache/apt.log" 2>&1 ||
+            { apt_refresh && apt-get -q -o APT::Sandbox::User=root download erlang-snmp >>"$cache/apt.log" 2>&1; }
+        dpkg-deb -x erlang-snmp_*.deb unpacked
+        mkdir mibs
+        for module in SNMPv2-SMI SNMPv2-TC SNMPv2-CONF SNMPv2-MIB SNMP-FRAMEWORK-MIB; do
+            cp -- unpacked/usr/lib/erlang/lib/snmp-*/mibs/"$module.mib" "mibs/$module"
+        done
+    ); then
+        rm -rf -- "$cache/mibs"
+        mv -- "$work/mibs" "$cache/mibs"
+        found+=("base MIB modules: $cache/mibs")
+    else
+        failed "the base MIB modules (SNMPv2-SMI and so on) are missing and could not be fetched" \
+            "set OTTWATCH_MIBS to a folder that has them, such as that of snmp-mibs-downloader"
+    fi
+    rm -rf -- "$work"
+}
+
+apt_refresh() {
+    local root
+    root=$(as_root) || return 1
+    # shellcheck disable=SC2086
+    $root apt-get -q -o DPkg::Lock::Timeout=120 update >>"$cache/apt.log" 2>&1
+}
+
 # --- levels ----------------------------------------------------------------------------------------------------
 
 need_run() {
@@ -264,6 +306,7 @@ need_test() {
     need snmptrapd snmptrapd "receives traps in tests"
     need snmpget snmp "walks the agent in tests"
     need smilint smitools "checks the MIB in tests"
+    need_mibs
     need ffmpeg ffmpeg "makes real live streams in tests"
     need wrk wrk "the yardstick of the benchmarks"
     if have cargo-nextest; then

@@ -5,6 +5,7 @@
 //! [`Store::migrate`]. Start reading at [`Store`].
 
 pub mod config;
+pub mod deliveries;
 mod error;
 mod listen;
 mod pool;
