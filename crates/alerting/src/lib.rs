@@ -17,7 +17,7 @@ mod step;
 mod title;
 
 pub use matcher::{Matcher, MatcherError};
-pub use routing::{Route, Routes};
+pub use routing::{Route, Routes, Target};
 pub use state::{ChannelAlarms, OpenAlarm, Recipient};
 pub use step::{Change, Confirmation, Decision, Job, Plan, step};
 pub use title::title_of;

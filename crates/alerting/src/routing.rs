@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ow_domain::ReceiverId;
 use ow_domain::incident::{Notice, ReceiverKind};
+use ow_domain::{ReceiverId, Severity};
 use serde::{Deserialize, Serialize};
 
 use crate::{Matcher, Recipient};
@@ -27,6 +27,14 @@ impl Route {
     }
 }
 
+/// What routing must know of a receiver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    pub kind: ReceiverKind,
+    /// It hears of an alarm once that is as bad as this.
+    pub min_severity: Severity,
+}
+
 /// All routes and the receivers they name.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Routes {
@@ -36,7 +44,7 @@ pub struct Routes {
     #[serde(default)]
     pub default_receivers: Vec<ReceiverId>,
     /// Receivers that exist and are enabled. Others are passed over: there is nobody to tell.
-    pub receivers: BTreeMap<ReceiverId, ReceiverKind>,
+    pub receivers: BTreeMap<ReceiverId, Target>,
 }
 
 impl Routes {
@@ -57,8 +65,8 @@ impl Routes {
         named
             .into_iter()
             .filter_map(|receiver| {
-                let kind = *self.receivers.get(receiver)?;
-                Some(Recipient { receiver: receiver.clone(), kind })
+                let target = self.receivers.get(receiver).filter(|t| alarm.severity >= t.min_severity)?;
+                Some(Recipient { receiver: receiver.clone(), kind: target.kind })
             })
             .collect()
     }
@@ -125,7 +133,9 @@ pub(crate) mod tests {
                 })
                 .collect(),
             default_receivers: default_receivers.iter().map(|r| receiver(r)).collect(),
-            receivers: ["nms", "noc", "mail"].iter().map(|r| (receiver(r), ReceiverKind::Webhook)).collect(),
+            receivers: ["nms", "noc", "mail"]
+                .map(|r| (receiver(r), Target { kind: ReceiverKind::Webhook, min_severity: Severity::Indeterminate }))
+                .into(),
         }
     }
 
@@ -149,6 +159,14 @@ pub(crate) mod tests {
         check(&tree, Severity::Critical, &["mail", "nms"]);
         check(&tree, Severity::Major, &["nms", "noc"]);
         check(&tree, Severity::Minor, &["mail", "noc"]);
+    }
+
+    #[test]
+    fn a_receiver_hears_from_its_own_severity_on() {
+        let mut tree = routes(&[], &["nms", "mail"]);
+        tree.receivers.get_mut("mail").unwrap().min_severity = Severity::Major;
+        check(&tree, Severity::Minor, &["nms"]);
+        check(&tree, Severity::Major, &["mail", "nms"]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ow_alerting::{ChannelAlarms, Decision, Plan, Route, Routes, step};
+use ow_alerting::{ChannelAlarms, Decision, Plan, Route, Routes, Target, step};
 use ow_domain::capture::Protocol;
 use ow_domain::incident::{ChangeKind, IncidentNumber, ReceiverKind};
 use ow_domain::verdict::{Condition, Position, Subject, Verdict};
@@ -65,7 +65,9 @@ fn routes() -> Routes {
         routes: vec![route(&["severity>=major"], "pager", true), route(&[], "log", false)],
         default_receivers: Vec::new(),
         receivers: [("pager", ReceiverKind::Slack), ("log", ReceiverKind::Snmp)]
-            .map(|(name, kind)| (ReceiverId::new(name).unwrap(), kind))
+            .map(|(name, kind)| {
+                (ReceiverId::new(name).unwrap(), Target { kind, min_severity: Severity::Indeterminate })
+            })
             .into(),
     }
 }

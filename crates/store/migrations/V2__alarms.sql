@@ -18,7 +18,7 @@ CREATE TABLE incident (
     check_id    text NOT NULL,
     -- Last severity while open; kept after the clear.
     severity    text NOT NULL,
-    -- For filters and sorting: 2 indeterminate .. 6 critical.
+    -- For filters: 1 info, 2 indeterminate .. 6 critical.
     severity_rank smallint NOT NULL,
     state       text NOT NULL CHECK (state IN ('open', 'cleared')),
     revision    integer NOT NULL,
@@ -62,12 +62,13 @@ CREATE INDEX alarm_event_incident ON alarm_event (incident, seq);
 -- Messages that the transaction promised; the publisher sends them in order of id and marks them.
 CREATE TABLE outbox (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    partition   smallint NOT NULL,
     kind        text NOT NULL CHECK (kind IN ('notify', 'change', 'incident')),
     incident    bigint NOT NULL,
     payload     jsonb NOT NULL,
     created_at  timestamptz NOT NULL DEFAULT now(),
-    sent_at     timestamptz
+    sent_at     timestamptz,
+    -- Why it could never be sent; such a row counts as sent.
+    failure     text
 );
-CREATE INDEX outbox_unsent ON outbox (partition, id) WHERE sent_at IS NULL;
+CREATE INDEX outbox_unsent ON outbox (id) WHERE sent_at IS NULL;
 CREATE INDEX outbox_sent ON outbox (sent_at) WHERE sent_at IS NOT NULL;

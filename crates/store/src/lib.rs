@@ -4,10 +4,12 @@
 //! It knows no bus and no HTTP. Migrations are `migrations/V<n>__<name>.sql`, embedded, applied by
 //! [`Store::migrate`]. Start reading at [`Store`].
 
+pub mod alarms;
 pub mod config;
 pub mod deliveries;
 mod error;
 mod listen;
+pub mod measures;
 mod pool;
 mod time;
 
