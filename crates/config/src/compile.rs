@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use ow_domain::config::{ConfigKind, ConfigObject};
-use ow_domain::job::{FetchLimits, StreamJob};
-use ow_domain::policy::{ChannelPolicy, CheckSettings};
+use ow_domain::job::{Depth, FetchLimits, StreamJob};
+use ow_domain::policy::{ChannelClass, ChannelPolicy, CheckSettings};
 use ow_domain::{ChannelId, Slug};
 use serde_json::{Map, Value, json};
 
@@ -15,21 +15,23 @@ pub const MAX_TEMPLATE_CHAIN: usize = 8;
 
 /// A stored channel that cannot be compiled. Documents that passed the checks never lead here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("channel {channel:?} has no valid policy: {reason}")]
+#[error("{object} has no valid policy: {reason}")]
 pub struct CompileError {
-    pub channel: String,
+    /// `channel "vtv3"`.
+    pub object: String,
     pub reason: String,
 }
 
 /// The policies of all channels among the objects, and the channels that have none. Revisions are 0: they are given
 /// when a policy is published.
 pub fn compile_all(objects: &[ConfigObject]) -> (Vec<ChannelPolicy>, Vec<CompileError>) {
-    let templates: BTreeMap<&Slug, &ConfigObject> =
-        objects.iter().filter(|o| o.kind == ConfigKind::Template).map(|o| (&o.name, o)).collect();
+    let templates = templates(objects);
     let mut policies = Vec::new();
     let mut errors = Vec::new();
     for channel in objects.iter().filter(|o| o.kind == ConfigKind::Channel) {
-        let compiled = template_chain(channel, &templates).and_then(|chain| compile(channel, &chain));
+        let compiled = template_chain(channel.spec["template"].as_str(), &templates)
+            .and_then(|chain| policy(channel, &chain))
+            .map_err(|reason| CompileError { object: format!("channel {:?}", channel.name), reason });
         match compiled {
             Ok(policy) => policies.push(policy),
             Err(error) => errors.push(error),
@@ -38,21 +40,40 @@ pub fn compile_all(objects: &[ConfigObject]) -> (Vec<ChannelPolicy>, Vec<Compile
     (policies, errors)
 }
 
-/// The channel's templates, the most general one first.
+/// What templates and overrides say together.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    pub class: ChannelClass,
+    pub depth: Depth,
+    pub limits: FetchLimits,
+    pub checks: CheckSettings,
+}
+
+/// The settings of one template with all that it extends, for use without a channel.
+pub fn template_settings(objects: &[ConfigObject], name: &Slug) -> Result<Settings, CompileError> {
+    let fail = |reason| CompileError { object: format!("template {name:?}"), reason };
+    let chain = template_chain(Some(name.as_str()), &templates(objects)).map_err(fail)?;
+    Settings::merged(chain.iter().map(|t| &t.spec)).map_err(fail)
+}
+
+fn templates(objects: &[ConfigObject]) -> BTreeMap<&Slug, &ConfigObject> {
+    objects.iter().filter(|o| o.kind == ConfigKind::Template).map(|o| (&o.name, o)).collect()
+}
+
+/// A template and what it extends, the most general one first.
 fn template_chain<'a>(
-    channel: &ConfigObject,
+    name: Option<&str>,
     templates: &BTreeMap<&Slug, &'a ConfigObject>,
-) -> Result<Vec<&'a ConfigObject>, CompileError> {
-    let fail = |reason| Err(CompileError { channel: channel.name.to_string(), reason });
-    let mut chain = Vec::new();
-    let mut next = channel.spec["template"].as_str();
+) -> Result<Vec<&'a ConfigObject>, String> {
+    let mut chain: Vec<&ConfigObject> = Vec::new();
+    let mut next = name;
     while let Some(name) = next {
         let Some(template) = Slug::new(name).ok().and_then(|slug| templates.get(&slug).copied()) else {
-            return fail(format!("template {name:?} does not exist"));
+            return Err(format!("template {name:?} does not exist"));
         };
         chain.push(template);
         if chain.len() > MAX_TEMPLATE_CHAIN {
-            return fail(format!("more than {MAX_TEMPLATE_CHAIN} templates extend each other"));
+            return Err(format!("more than {MAX_TEMPLATE_CHAIN} templates extend each other"));
         }
         next = template.spec["extends"].as_str();
     }
@@ -60,50 +81,66 @@ fn template_chain<'a>(
     Ok(chain)
 }
 
-/// Compiles one channel with its templates, the most general one first. Maps are merged key by key, everything else is
-/// replaced by the more special value; what nobody sets keeps its default.
-pub fn compile(channel: &ConfigObject, templates: &[&ConfigObject]) -> Result<ChannelPolicy, CompileError> {
-    let fail = |reason: String| CompileError { channel: channel.name.to_string(), reason };
-    let spec = &channel.spec;
-    let mut merged = Value::Object(Map::new());
-    for settings in templates.iter().map(|t| &t.spec).chain([&spec["overrides"]]) {
-        merge(&mut merged, settings);
+impl Settings {
+    /// Maps are merged key by key, everything else is replaced by the later value; what nobody sets keeps its default.
+    fn merged<'a>(specs: impl Iterator<Item = &'a Value>) -> Result<Self, String> {
+        let mut merged = Value::Object(Map::new());
+        for spec in specs {
+            merge(&mut merged, spec);
+        }
+        Ok(Self {
+            class: match &merged["class"] {
+                Value::Null => ChannelClass::default(),
+                class => serde_json::from_value(class.clone()).map_err(|error| format!("class: {error}"))?,
+            },
+            depth: depth(&merged["depth"])?.unwrap_or_default(),
+            limits: limits(&merged["limits"])?,
+            checks: checks(&merged["checks"])?,
+        })
     }
-    let class = match &spec["class"] {
-        Value::Null => merged.get("class").cloned().unwrap_or_else(|| json!("linear")),
-        class => class.clone(),
-    };
+}
+
+/// Compiles one channel with its templates, the most general one first.
+pub fn compile(channel: &ConfigObject, templates: &[&ConfigObject]) -> Result<ChannelPolicy, CompileError> {
+    policy(channel, templates).map_err(|reason| CompileError { object: format!("channel {:?}", channel.name), reason })
+}
+
+fn policy(channel: &ConfigObject, templates: &[&ConfigObject]) -> Result<ChannelPolicy, String> {
+    let spec = &channel.spec;
+    // The channel's own class is the last word on the class.
+    let own = json!({"class": spec["class"]});
+    let specs = templates.iter().map(|t| &t.spec).chain([&spec["overrides"], &own]);
+    let settings = Settings::merged(specs)?;
     let text = |field: &str| spec[field].as_str().map(str::to_owned);
-    let depth = depth_of(&merged["depth"]);
     let streams = spec["streams"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let streams: Result<Vec<StreamJob>, CompileError> = streams
+    let streams: Result<Vec<StreamJob>, String> = streams
         .iter()
         .map(|stream| {
             let headers: Vec<(&String, &Value)> = stream["headers"].as_object().into_iter().flatten().collect();
+            let depth = depth(&stream["depth"])?.unwrap_or(settings.depth);
             serde_json::from_value(json!({
                 "stream": stream["name"], "protocol": stream["protocol"], "url": stream["url"], "headers": headers,
-                "depth": if stream["depth"].is_null() { depth.clone() } else { depth_of(&stream["depth"]) },
+                "depth": depth,
             }))
-            .map_err(|error| fail(format!("stream {}: {error}", stream["name"])))
+            .map_err(|error| format!("stream {}: {error}", stream["name"]))
         })
         .collect();
-    let read = |what: &str, error: serde_json::Error| fail(format!("{what}: {error}"));
     Ok(ChannelPolicy {
-        channel: ChannelId::new(channel.name.as_str()).map_err(|error| fail(error.to_string()))?,
+        channel: ChannelId::new(channel.name.as_str()).map_err(|error| error.to_string())?,
         name: text("displayName").unwrap_or_else(|| channel.name.to_string()),
         revision: 0,
         enabled: spec["enabled"].as_bool().unwrap_or(true),
-        class: serde_json::from_value(class).map_err(|error| read("class", error))?,
+        class: settings.class,
         streams: streams?,
         probes: match &spec["probes"] {
             Value::Null => Vec::new(),
-            probes => serde_json::from_value(probes.clone()).map_err(|error| read("probes", error))?,
+            probes => serde_json::from_value(probes.clone()).map_err(|error| format!("probes: {error}"))?,
         },
-        limits: limits(&merged["limits"]).map_err(&fail)?,
-        checks: checks(&merged["checks"]).map_err(&fail)?,
+        limits: settings.limits,
+        checks: settings.checks,
         event_end: match &spec["eventEnd"] {
             Value::Null => None,
-            end => serde_json::from_value(end.clone()).map_err(|error| read("eventEnd", error))?,
+            end => serde_json::from_value(end.clone()).map_err(|error| format!("eventEnd: {error}"))?,
         },
         labels: channel.labels.clone(),
         packager: text("packager"),
@@ -130,12 +167,14 @@ fn merge(into: &mut Value, from: &Value) {
     }
 }
 
-fn depth_of(value: &Value) -> Value {
-    match value {
-        Value::Null => json!("full"),
+/// `full`, `head`, `manifest`, `{sampled: n}`; `None` when nothing is said.
+fn depth(value: &Value) -> Result<Option<Depth>, String> {
+    let value = match value {
+        Value::Null => return Ok(None),
         Value::Object(map) => json!({"sampled": {"n": map.get("sampled")}}),
         other => other.clone(),
-    }
+    };
+    serde_json::from_value(value).map(Some).map_err(|error| format!("depth: {error}"))
 }
 
 /// Documents -> fields of [`FetchLimits`].
@@ -193,8 +232,6 @@ fn snake(camel: &str) -> String {
 #[cfg(test)]
 mod tests {
     use ow_domain::Severity;
-    use ow_domain::job::Depth;
-    use ow_domain::policy::ChannelClass;
 
     use super::*;
     use crate::{SourceFile, read};
@@ -243,6 +280,8 @@ mod tests {
         };
         let (policies, errors) = compile_all(&[channel("a", json!("gone")), channel("b", Value::Null)]);
         assert_eq!(policies.len(), 1);
+        let hd = template_settings(&[], &Slug::new("hd").unwrap());
+        assert!(hd.is_err());
         assert_eq!(errors[0].to_string(), "channel \"a\" has no valid policy: template \"gone\" does not exist");
     }
 }

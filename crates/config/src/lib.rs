@@ -11,13 +11,15 @@ mod kinds;
 mod meaning;
 mod plan;
 mod problem;
+mod routing;
 mod schema;
 pub mod units;
 pub mod yaml;
 
-pub use compile::{CompileError, MAX_TEMPLATE_CHAIN, compile, compile_all};
+pub use compile::{CompileError, MAX_TEMPLATE_CHAIN, Settings, compile, compile_all, template_settings};
 pub use document::{API_VERSION, Document, MAX_DOCUMENTS, SourceFile, read};
 pub use emit::{document as export_document, export};
 pub use plan::{FieldChange, Plan, Unlisted, Update, plan};
 pub use problem::{Code, Path, Problem};
+pub use routing::routes;
 pub use schema::MAX_PROBLEMS;
