@@ -27,7 +27,7 @@ impl KeyRules {
     pub fn keys(&self, base: &str, segments: &[Segment]) -> Vec<SegmentKey> {
         let base = Base::new(base);
         let mut keys: Vec<SegmentKey> = segments.iter().map(|s| self.key(&base, &s.uri, s.byte_range, false)).collect();
-        if has_duplicates(&keys) && segments.iter().any(|s| s.uri.contains('?')) {
+        if segments.iter().any(|s| s.uri.contains('?')) && has_duplicates(&keys) {
             let mut sorted = keys.clone();
             sorted.sort_unstable();
             let shared = |key: &SegmentKey| {

@@ -11,6 +11,7 @@ mod key;
 mod observation;
 mod record;
 mod step;
+mod tracker;
 pub mod unwrap;
 
 pub use cadence::{
@@ -21,3 +22,4 @@ pub use key::{KeyRules, SegmentKey};
 pub use observation::{BodyDigest, Observation, Outcome};
 pub use record::{Record, SegmentFacts};
 pub use step::*;
+pub use tracker::HlsTracker;

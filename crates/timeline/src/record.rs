@@ -37,9 +37,9 @@ pub struct SegmentFacts {
     pub gap: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub byte_range: Option<ByteRange>,
-    /// Identity of the EXT-X-MAP in force; 0 without. Text by `HlsTracker`.
+    /// Identity of the EXT-X-MAP in force; 0 without. Text by [`crate::HlsTracker::label`].
     pub map: u64,
-    /// Identity of the keys in force; 0 when not encrypted. Text by `HlsTracker`.
+    /// Identity of the keys in force; 0 when not encrypted. Text by [`crate::HlsTracker::label`].
     pub keys: u64,
     /// Own PROGRAM-DATE-TIME, or derived from the nearest earlier one plus EXTINF, never across a DISCONTINUITY.
     #[serde(default, skip_serializing_if = "Option::is_none")]

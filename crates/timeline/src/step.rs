@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// Segment changes kept per step; [`Step::n_changes`] counts all.
 pub const MAX_CHANGES: usize = 32;
 
-/// The result of `HlsTracker`.
+/// The result of [`crate::HlsTracker::step`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Step {
     pub classification: Classification,
