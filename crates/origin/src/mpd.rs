@@ -134,7 +134,7 @@ fn template(
         );
         return;
     }
-    let _ = writeln!(out, "{head} media=\"$RepresentationID$/t$Time$.m4s\" startNumber=\"{first}\">");
+    let _ = writeln!(out, "{head} media=\"$RepresentationID$/t$Time$.m4s\">");
     out.push_str("        <SegmentTimeline>\n");
     let edge = timeline.edge(now_us);
     let left_out = (gap && edge > first).then_some((first + edge) / 2);

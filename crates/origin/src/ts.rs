@@ -177,12 +177,14 @@ impl Mux {
         if let Some((_, pcr)) = clock {
             self.out.pcrs.push((packet_at + 6, pcr));
         }
-        for (i, time) in times.iter().enumerate() {
-            self.out.stamps.push((packet_at + (4 + adaptation.len() + stamps_at + 5 * i) as u32, *time));
-        }
         let body = std::mem::take(&mut self.pes);
         head.extend_from_slice(&body);
         let (first, rest) = head.split_at(head.len().min(PACKET - 4 - adaptation.len()));
+        // The payload ends with the packet: a short one starts later, after a stretched adaptation field.
+        let payload_at = packet_at as usize + PACKET - first.len();
+        for (i, time) in times.iter().enumerate() {
+            self.out.stamps.push(((payload_at + stamps_at + 5 * i) as u32, *time));
+        }
         self.packet(slot, true, &adaptation, first);
         for payload in rest.chunks(PACKET - 4) {
             self.packet(slot, false, &[], payload);
