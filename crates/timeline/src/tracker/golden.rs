@@ -527,7 +527,7 @@ fn latency_is_the_end_of_the_newest_pdt() {
 
 #[test]
 fn gv30_a_growing_window_is_clean() {
-    let mut probe = Probe::new();
+    let mut probe = Probe { snapshots: false, ..Probe::new() };
     for n in 0..300u64 {
         let step = probe.poll(6.0 * n as f64, &Text::new(100..=105 + n));
         quiet(&step);
