@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::find::{Postgres, find_postgres};
-use crate::lock::OwnerLock;
+use crate::lock::{self, OwnerLock};
 use crate::process::{Process, RunAs, Spec};
 use crate::{LocalError, sys};
 
@@ -108,13 +108,16 @@ impl LocalPostgres {
         Ok(())
     }
 
-    /// Makes a data folder for [`PgOptions::template`] at `path`, which must not exist. A folder `path` is there only
-    /// when it is complete.
+    /// Makes a data folder for [`PgOptions::template`] at `path` unless there is one. Any number of processes may ask at
+    /// once: one makes it, the others wait.
     pub fn make_template(path: &Path) -> Result<(), LocalError> {
         let programs = find_postgres(None)?;
         let run_as = run_as()?;
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent).map_err(LocalError::folder(parent))?;
+        let mut work = path.as_os_str().to_owned();
+        work.push(".lock");
+        let _one_at_a_time = lock::acquire_running("initdb", Path::new(&work))?;
+        if path.join("PG_VERSION").exists() {
+            return Ok(());
         }
         initdb(&programs, path, run_as, true)
     }
