@@ -76,6 +76,18 @@ impl StoreError {
         matches!(self, Self::Query { source, .. } if source.code() == Some(&SqlState::UNIQUE_VIOLATION))
     }
 
+    /// True when the values given are at fault, not the server or the time (class 22 and 23 of SQLSTATE, unreadable
+    /// rows): the same values fail again.
+    pub fn is_data_fault(&self) -> bool {
+        match self {
+            Self::Query { source, .. } => {
+                matches!(source.code().and_then(|state| state.code().get(..2)), Some("22" | "23"))
+            }
+            Self::Corrupt { .. } | Self::Invalid { .. } => true,
+            _ => false,
+        }
+    }
+
     /// The error and its causes in one line, for logs and messages.
     pub fn chain(&self) -> String {
         let mut text = self.to_string();

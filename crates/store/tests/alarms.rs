@@ -33,7 +33,7 @@ fn notice(change: ChangeKind, severity: Severity, revision: u32, fingerprint: &s
         check: "hls-playlist-stale".to_owned(),
         title: "HLS playlist stale".to_owned(),
         subject: Subject { protocol: None, stream: None, host: None, track: None, reason: None },
-        message: "Not changed for 24.3 s".to_owned(),
+        message: "Not changed for 24.3 s, said \u{fffd}".to_owned(),
         value: "24.3 s".to_owned(),
         limit: "18 s".to_owned(),
         raised_at: Time::from_unix_micros(1_000_000),
@@ -87,8 +87,9 @@ async fn an_incident_lives_from_raise_to_clear() {
     let store = server.migrated().await;
     assert_eq!(store.load_channel_alarms(&channel()).await.unwrap(), Default::default());
     let raise = notice(ChangeKind::Raise, Severity::Major, 1, "a");
+    let with_nul = Notice { message: raise.message.replace('\u{fffd}', "\0"), ..raise.clone() };
     let info = notice(ChangeKind::Raise, Severity::Info, 1, "b");
-    let numbers = recorded(&store, step(None, 7, vec![change(None, raise.clone()), change(None, info)])).await;
+    let numbers = recorded(&store, step(None, 7, vec![change(None, with_nul), change(None, info)])).await;
     assert_eq!(numbers, [IncidentNumber(1), IncidentNumber(2)]);
 
     let record = store.load_channel_alarms(&channel()).await.unwrap();

@@ -15,8 +15,21 @@ fn seq(position: Position) -> i64 {
     i64::try_from(position.seq).unwrap_or(i64::MAX)
 }
 
-pub(super) fn json(value: &impl Serialize) -> Result<Value, StoreError> {
-    serde_json::to_value(value).map_err(|error| StoreError::Corrupt { what: "a notice", reason: error.to_string() })
+/// Texts of the watched stream may hold U+0000, which `jsonb` does not.
+fn json(value: &impl Serialize) -> Result<Value, StoreError> {
+    let mut value = serde_json::to_value(value)
+        .map_err(|error| StoreError::Corrupt { what: "a notice", reason: error.to_string() })?;
+    without_nul(&mut value);
+    Ok(value)
+}
+
+fn without_nul(value: &mut Value) {
+    match value {
+        Value::String(text) if text.contains('\0') => *text = text.replace('\0', "\u{fffd}"),
+        Value::Array(items) => items.iter_mut().for_each(without_nul),
+        Value::Object(map) => map.values_mut().for_each(without_nul),
+        _ => {}
+    }
 }
 
 impl Store {

@@ -1,6 +1,7 @@
 //! Configuration objects: read as one snapshot, changed as one transaction with an audit trail.
 
 mod redact;
+mod revision;
 
 use std::collections::BTreeMap;
 
