@@ -241,7 +241,7 @@ async fn follow_holders(mut watch: crate::KvWatch<Holder>, shared: Arc<Shared>, 
     }
 }
 
-/// Once a second, marks a tenth of what is held above the fair share for giving back: gently, as each is a short gap.
+/// Once a second, marks a quarter of what is held above the fair share for giving back: gently, as each is a short gap.
 async fn give_back_surplus(shared: Arc<Shared>) {
     let mut beat = tokio::time::interval(Duration::from_secs(1));
     loop {
@@ -251,7 +251,7 @@ async fn give_back_surplus(shared: Arc<Shared>) {
         }
         let Some(fair) = shared.fair_share() else { continue };
         let above = shared.held.load(Ordering::Relaxed).saturating_sub(fair);
-        let n = if above == 0 { 0 } else { above.div_ceil(10) as u64 };
+        let n = if above == 0 { 0 } else { above.div_ceil(4) as u64 };
         shared.surplus.send_replace(n);
     }
 }
