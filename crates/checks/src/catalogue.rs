@@ -1,0 +1,43 @@
+//! The list. A new check is one line here, in the order in which parents come before children.
+
+use crate::registry::CheckDef;
+use crate::{br, hls, hls_mvp, http, media, seg};
+
+pub(crate) static ALL: [&CheckDef; 36] = [
+    &http::dns_failure::CHECK,
+    &http::connect_failure::CHECK,
+    &http::tls_failure::CHECK,
+    &http::tls_cert_expiry::CHECK,
+    &http::status_manifest::CHECK,
+    &http::status_segment::CHECK,
+    &http::status_init::CHECK,
+    &http::timeout::CHECK,
+    &http::truncated_body::CHECK,
+    &http::body_not_media::CHECK,
+    &http::download_slow::CHECK,
+    &hls_mvp::parse_error::CHECK,
+    &hls_mvp::group_unresolved::CHECK,
+    &hls_mvp::changed::CHECK,
+    &hls::playlist_parse_error::CHECK,
+    &hls::extinf_exceeds_target::CHECK,
+    &hls::targetduration_changed::CHECK,
+    &hls::media_sequence_regressed::CHECK,
+    &hls::stale_copy_served::CHECK,
+    &hls::timeline_reset::CHECK,
+    &hls::media_sequence_jump::CHECK,
+    &hls::segment_rewritten::CHECK,
+    &hls::sequence_shift::CHECK,
+    &hls::tail_removed::CHECK,
+    &hls::playlist_too_short::CHECK,
+    &hls::playlist_stale::CHECK,
+    &hls::endlist_unexpected::CHECK,
+    &hls::endlist_removed::CHECK,
+    &hls::discontinuity_sequence_wrong::CHECK,
+    &hls::gap_segment::CHECK,
+    &hls::pdt_jump::CHECK,
+    &hls::live_latency_pdt::CHECK,
+    &hls::align_rendition_frozen::CHECK,
+    &seg::duration_mismatch::CHECK,
+    &br::segment_empty::CHECK,
+    &media::no_keyframe_start::CHECK,
+];

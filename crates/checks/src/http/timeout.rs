@@ -1,0 +1,50 @@
+use ow_domain::Severity;
+use ow_domain::capture::{BodyEnd, FailureKind, ObjectKind, Phase};
+
+use crate::input::Load;
+use crate::outcome::{Outcome, seconds};
+use crate::registry::op;
+
+crate::check! {
+    /// Detects:       Requests without a first byte in time, or whose body does not end in time.
+    /// Matters:       Players stall; a player that waits for a playlist has no newer content.
+    /// Usual causes:  An overloaded origin, storage that hangs, a load balancer without a healthy member.
+    /// Stays quiet:   For one slow answer in five, and for children of an entry that fails itself.
+    id: "http-timeout", title: "Request times out", severity: Major, hold: "H2/5", clear: "C3",
+    since: "0.1", spec: [op()], input: Load, scope: Track, params: {},
+}
+
+fn run(load: &Load<'_>, _: &Params, out: &mut Outcome) {
+    let kind = match load.capture.object {
+        ObjectKind::Mvp | ObjectKind::MediaPlaylist | ObjectKind::Mpd => "manifest",
+        ObjectKind::Init | ObjectKind::Segment => "segment",
+        ObjectKind::Key => "key",
+    };
+    let exchange = &load.capture.exchange;
+    let what = match (load.failure(), load.body_end()) {
+        (Some((Phase::Request, FailureKind::TimedOut)), _) => "the first byte",
+        (Some((Phase::Body, FailureKind::TimedOut)), _) | (None, Some(BodyEnd::TimedOut)) => "the last byte",
+        (None, Some(_)) => {
+            out.pass().reason(kind);
+            return;
+        }
+        _ => {
+            out.unknown().reason(kind);
+            return;
+        }
+    };
+    if load.entry_failed {
+        out.unknown().reason(kind);
+        return;
+    }
+    let took = seconds(exchange.took());
+    let message = format!("{} not complete after {took}; {what} expected by then", load.object_name());
+    let severity = Severity::Major;
+    let mut at = out.fail(severity, took, what, message).reason(kind);
+    if let Some(ttfb) = exchange.timings.ttfb_us {
+        at = at.fact("first byte after", seconds(ow_domain::Span::from_micros(ttfb)));
+    }
+    if let Some(response) = load.response() {
+        at.fact("bytes received", response.body_bytes);
+    }
+}

@@ -1,0 +1,194 @@
+//! What checks are given. Everything is borrowed from the judge for one run.
+
+use std::collections::BTreeMap;
+
+use ow_domain::capture::{BodyEnd, Capture, FailureKind, ObjectKind, Outcome, Phase, Response, Track, TrackKind};
+use ow_domain::facts::SegmentFacts;
+use ow_domain::policy::ChannelPolicy;
+use ow_domain::{Span, Time, TrackId};
+use ow_hls::{Issue, MediaPlaylist, MultivariantPlaylist};
+use ow_timeline::Step;
+
+use crate::judge::memory::{MvpMemory, RewriteVerdict};
+
+/// One request, finished or failed.
+pub struct Load<'a> {
+    pub capture: &'a Capture,
+    pub policy: &'a ChannelPolicy,
+    /// What the body of a manifest turned out to be, without parsing it.
+    pub body: BodyKind,
+    /// The object is the entry of its stream.
+    pub is_entry: bool,
+    /// The host serves the entry of some stream.
+    pub host_serves_entry: bool,
+    /// The entry of the stream failed when it was last asked for: then its children say nothing.
+    pub entry_failed: bool,
+    /// A new connection to this host failed within the last seconds.
+    pub host_failed_recently: bool,
+    /// Failure of the host that belongs to the burst just counted.
+    pub host_failure_counted: bool,
+    /// The last ten segment loads over all tracks, this one included: how many, how many failed, on how many tracks.
+    pub recent_segments: SegmentShare,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SegmentShare {
+    pub n: usize,
+    pub n_failed: usize,
+    pub n_failed_tracks: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyKind {
+    /// No body to look at.
+    None,
+    Playlist,
+    /// A playlist behind a byte order mark.
+    Bom,
+    Mpd,
+    /// Not the expected kind; says what it looks like.
+    Foreign(&'static str),
+}
+
+/// A multivariant playlist that was read.
+pub struct MvpLoad<'a> {
+    pub capture: &'a Capture,
+    pub policy: &'a ChannelPolicy,
+    pub playlist: &'a MultivariantPlaylist,
+    pub issues: &'a [Issue],
+    /// Canonical form now, and that of the load before.
+    pub now: &'a MvpMemory,
+    pub before: Option<&'a MvpMemory>,
+}
+
+/// A media playlist body that starts like one, well-formed or not.
+pub struct PlaylistLoad<'a> {
+    pub capture: &'a Capture,
+    /// `None` when it is a multivariant playlist.
+    pub playlist: Option<&'a MediaPlaylist>,
+    pub issues: &'a [Issue],
+    /// The only rendition of its type in the stream.
+    pub is_only_of_kind: bool,
+}
+
+/// A media playlist judged against those before.
+pub struct PlaylistStep<'a> {
+    pub capture: &'a Capture,
+    pub policy: &'a ChannelPolicy,
+    pub step: &'a Step,
+    /// `None` for 304.
+    pub playlist: Option<&'a MediaPlaylist>,
+    /// Digest of the last accepted body.
+    pub previous_digest: Option<&'a str>,
+    /// What PROGRAM-DATE-TIME of this rendition has to do with wall clock.
+    pub wall_clock: WallClock,
+    /// Rewritten segments of which the verdict is known now.
+    pub rewrites: &'a [RewriteVerdict],
+    /// Another rendition of the stream carries ENDLIST.
+    pub ended_elsewhere: bool,
+}
+
+/// Live latency by PROGRAM-DATE-TIME, where this answer tells it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum WallClock {
+    /// No PDT, or nothing new.
+    Unknown,
+    Known {
+        /// End of this answer minus the PDT at the end of the newest segment.
+        latency: Span,
+        /// Median of the last ten minutes, once there is enough.
+        median: Option<Span>,
+        /// PDT is wall clock, not the time of an archive.
+        is_wall_clock: bool,
+    },
+}
+
+/// A segment or init section whose bytes were read completely.
+pub struct MediaLoad<'a> {
+    pub capture: &'a Capture,
+    pub response: &'a Response,
+    pub facts: Option<&'a SegmentFacts>,
+    pub track: Option<&'a Track>,
+}
+
+/// All renditions of one stream, after one of their playlists was judged.
+pub struct Renditions<'a> {
+    pub capture: &'a Capture,
+    pub at: Time,
+    pub tracks: &'a BTreeMap<TrackId, TrackAge>,
+    /// The rendition just judged.
+    pub track: &'a TrackId,
+    /// This response showed something newer, at least half a target duration after the growth counted before.
+    pub counts_as_growth: bool,
+}
+
+/// How old the newest content of a rendition is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TrackAge {
+    pub kind: TrackKind,
+    pub target_duration: Span,
+    /// End of the response that first showed the newest content.
+    pub first_seen_end: Time,
+    /// Lower bound of the age at the last answer; zero when it grew.
+    pub age: Span,
+    /// At the origin, when a cache said how long it held the answer.
+    pub age_at_origin: Option<Span>,
+    pub newest_msn: u64,
+}
+
+impl Load<'_> {
+    pub fn response(&self) -> Option<&Response> {
+        match &self.capture.exchange.outcome {
+            Outcome::Response(response) => Some(response),
+            Outcome::Failed(_) => None,
+        }
+    }
+    /// Phase and kind of a request without an answer.
+    pub fn failure(&self) -> Option<(Phase, FailureKind)> {
+        match &self.capture.exchange.outcome {
+            Outcome::Failed(failure) => Some((failure.phase, failure.kind)),
+            Outcome::Response(_) => None,
+        }
+    }
+    pub fn is_manifest(&self) -> bool {
+        self.capture.object.is_manifest()
+    }
+    /// `playlist`, `segment`, ... as people say it.
+    pub fn object_name(&self) -> &'static str {
+        object_name(self.capture.object)
+    }
+    /// Host name without port.
+    pub fn host(&self) -> String {
+        host_of(&self.capture.exchange.origin)
+    }
+    /// The answer proves that a connection can be made now.
+    pub fn connection_works(&self) -> bool {
+        self.response().is_some() && !(self.capture.exchange.timings.reused && self.host_failed_recently)
+    }
+    /// Body complete, as far as it was wanted.
+    pub fn body_end(&self) -> Option<BodyEnd> {
+        self.response().map(|r| r.body_end)
+    }
+}
+
+pub(crate) fn object_name(object: ObjectKind) -> &'static str {
+    match object {
+        ObjectKind::Mvp => "multivariant playlist",
+        ObjectKind::MediaPlaylist => "media playlist",
+        ObjectKind::Mpd => "MPD",
+        ObjectKind::Init => "initialization section",
+        ObjectKind::Segment => "segment",
+        ObjectKind::Key => "key",
+    }
+}
+
+/// Host of `scheme://host:port`.
+pub(crate) fn host_of(origin: &str) -> String {
+    let rest = origin.split_once("://").map_or(origin, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    match authority.strip_prefix('[') {
+        Some(v6) => v6.split(']').next().unwrap_or(v6).to_owned(),
+        None => authority.split(':').next().unwrap_or(authority).to_ascii_lowercase(),
+    }
+}

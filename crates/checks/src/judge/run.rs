@@ -1,0 +1,233 @@
+//! Runs checks and feeds what they say to the alarms.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use ow_domain::capture::{Capture, Outcome as ExchangeOutcome, Protocol};
+use ow_domain::policy::ChannelPolicy;
+use ow_domain::verdict::{Evidence, Subject};
+use ow_domain::{Severity, StreamId, Time, TrackId};
+
+use super::Finding;
+use crate::alarms::{Alarms, LastFail, Siblings};
+use crate::hold::Input;
+use crate::input::host_of;
+use crate::outcome::{Evaluation, Fail, Outcome, Result};
+use crate::registry::{self, CheckDef, Run, Scope};
+use crate::settings::Settings;
+
+/// Longest message of a finding in bytes: what an SNMP DisplayString holds.
+pub const MAX_MESSAGE_BYTES: usize = 255;
+
+pub(crate) struct Runner<'a> {
+    settings: Arc<Settings>,
+    policy: &'a ChannelPolicy,
+    now: Time,
+    in_grace: bool,
+    outcome: Outcome,
+    /// A condition was raised, changed or cleared.
+    pub changed: bool,
+    pub findings: Vec<Finding>,
+    pub panicked: Vec<&'static str>,
+}
+
+/// Whom the checks speak of.
+pub(crate) struct About<'a> {
+    pub capture: &'a Capture,
+    pub track: Option<&'a TrackId>,
+    /// Live renditions of the stream.
+    pub tracks: &'a [TrackId],
+}
+
+impl<'a> Runner<'a> {
+    pub fn new(settings: Arc<Settings>, policy: &'a ChannelPolicy, now: Time, in_grace: bool) -> Self {
+        Self {
+            settings,
+            policy,
+            now,
+            in_grace,
+            outcome: Outcome::default(),
+            changed: false,
+            findings: Vec::new(),
+            panicked: Vec::new(),
+        }
+    }
+
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    pub fn policy(&self) -> &'a ChannelPolicy {
+        self.policy
+    }
+
+    /// Runs every enabled check that `pick` gives a function for.
+    pub fn checks(
+        &mut self,
+        alarms: &mut Alarms,
+        about: &About<'_>,
+        mut call: impl FnMut(&Run, &[f64], &mut Outcome) -> bool,
+    ) {
+        let settings = self.settings.clone();
+        for (index, check) in registry::all().iter().enumerate() {
+            let in_force = &settings.checks[index];
+            if !in_force.enabled {
+                continue;
+            }
+            self.outcome.evaluations.clear();
+            let outcome = &mut self.outcome;
+            let called = catch_unwind(AssertUnwindSafe(|| call(&check.run, &in_force.params, outcome)));
+            match called {
+                Ok(false) => continue,
+                Ok(true) => {}
+                Err(_) => {
+                    self.panicked.push(check.id);
+                    self.findings.push(panic_finding(check, about, self.now));
+                    self.outcome.evaluations.clear();
+                    continue;
+                }
+            }
+            let evaluations = std::mem::take(&mut self.outcome.evaluations);
+            for evaluation in evaluations {
+                self.take(alarms, about, index, check, evaluation);
+            }
+        }
+    }
+
+    fn take(&mut self, alarms: &mut Alarms, about: &About<'_>, index: usize, check: &CheckDef, evaluation: Evaluation) {
+        let rules = self.settings.rules(index);
+        let quiet = match evaluation.result {
+            Result::Pass => Input::Pass,
+            Result::Between => Input::Between,
+            Result::Unknown => Input::Unknown,
+            Result::Fail(fail) => {
+                let subject = subject(check, about, evaluation.scope, evaluation.track.as_ref(), evaluation.reason);
+                let severity = self.settings.checks[index].severity.unwrap_or(fail.severity);
+                let message = cut(&fail.message);
+                let evidence = evidence(about.capture, &fail);
+                let mut active = false;
+                if !self.in_grace || check.raises_in_grace() {
+                    let last = LastFail {
+                        value: fail.value.clone(),
+                        limit: fail.limit.clone(),
+                        message: message.clone(),
+                        evidence: Some(evidence.clone()),
+                    };
+                    let siblings = Siblings { tracks: about.tracks, shared: fail.shared };
+                    let (changed, is_active) =
+                        alarms.fail(check.id, &subject, self.now, severity, last, rules, &siblings);
+                    self.changed |= changed;
+                    active = is_active;
+                }
+                self.findings.push(Finding {
+                    check: check.id.to_owned(),
+                    severity,
+                    subject,
+                    at: self.now,
+                    value: fail.value,
+                    limit: fail.limit,
+                    message,
+                    evidence: Some(evidence),
+                    raised: active,
+                });
+                return;
+            }
+        };
+        // Nothing is remembered of what never failed.
+        if alarms.is_empty_for(check.id) {
+            return;
+        }
+        let subject = subject(check, about, evaluation.scope, evaluation.track.as_ref(), evaluation.reason);
+        self.changed |= alarms.quiet(check.id, &subject, self.now, quiet, rules);
+    }
+}
+
+fn subject(
+    check: &CheckDef,
+    about: &About<'_>,
+    scope: Option<Scope>,
+    track: Option<&TrackId>,
+    reason: Option<&'static str>,
+) -> Subject {
+    let scope = scope.unwrap_or(check.scope);
+    let of_stream = scope != Scope::Host;
+    let (protocol, stream): (Option<Protocol>, Option<StreamId>) =
+        if of_stream { (Some(about.capture.protocol), Some(about.capture.stream.clone())) } else { (None, None) };
+    Subject {
+        protocol,
+        stream,
+        host: (scope == Scope::Host).then(|| host_of(&about.capture.exchange.origin)),
+        track: if scope == Scope::Track { track.or(about.track).cloned() } else { None },
+        reason: reason.map(str::to_owned),
+    }
+}
+
+/// Response headers that help to find the cause.
+const KEPT_HEADERS: [&str; 10] = [
+    "age",
+    "cache-control",
+    "content-length",
+    "content-type",
+    "date",
+    "etag",
+    "last-modified",
+    "server",
+    "via",
+    "x-cache",
+];
+
+fn evidence(capture: &Capture, fail: &Fail) -> Evidence {
+    let exchange = &capture.exchange;
+    let response = match &exchange.outcome {
+        ExchangeOutcome::Response(response) => Some(response),
+        ExchangeOutcome::Failed(_) => None,
+    };
+    let headers = response.map(|r| {
+        r.headers.iter().filter(|(n, _)| KEPT_HEADERS.contains(&n.to_ascii_lowercase().as_str())).cloned().collect()
+    });
+    let mut facts = fail.facts.clone();
+    if let Some(addr) = &exchange.remote_addr {
+        facts.push(("server address".into(), addr.clone()));
+    }
+    Evidence {
+        capture: capture.id.clone(),
+        probe: Some(capture.probe.clone()),
+        url: exchange.url_without_query(),
+        t_req: exchange.t_req,
+        t_end: exchange.t_end,
+        status: exchange.status(),
+        headers: headers.unwrap_or_default(),
+        digest: response.and_then(|r| r.digest.clone()),
+        previous_digest: fail.previous_digest.clone(),
+        line: fail.line,
+        facts,
+        clock_uncertainty_us: capture.clock_uncertainty_us,
+    }
+}
+
+/// At most [`MAX_MESSAGE_BYTES`], cut at a character.
+fn cut(message: &str) -> String {
+    if message.len() <= MAX_MESSAGE_BYTES {
+        return message.to_owned();
+    }
+    let mut end = MAX_MESSAGE_BYTES - 3;
+    while !message.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}...", &message[..end])
+}
+
+/// A fault of ours, told where whoever looks for the missing check will see it.
+fn panic_finding(check: &CheckDef, about: &About<'_>, at: Time) -> Finding {
+    Finding {
+        check: "self-check-panicked".into(),
+        severity: Severity::Warning,
+        subject: subject(check, about, Some(Scope::Stream), None, None),
+        at,
+        value: check.id.to_owned(),
+        limit: "a result".into(),
+        message: format!("check {} failed inside ottwatch where a result was expected; others go on", check.id),
+        evidence: None,
+        raised: false,
+    }
+}

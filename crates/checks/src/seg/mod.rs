@@ -1,0 +1,3 @@
+//! Segment timing (CHECKS 3.14).
+
+pub(crate) mod duration_mismatch;
