@@ -179,27 +179,42 @@ fn apply(list: &mut MediaPlaylist, hit: &Hit, timeline: &Timeline, edge: i64) {
         FaultKind::SegmentRewritten { how: Rewrite::Extinf } => {
             chosen.for_each(|s| s.duration_us += (edge % 5 + 1) * 10_000);
         }
-        FaultKind::PackagerRestart { sequence, discontinuity, start_number } if edge >= since => {
-            restart(list, since, i64::from(start_number), sequence, discontinuity);
+        FaultKind::PackagerRestart { sequence, discontinuity, start_number } => {
+            let marked = discontinuity == Discontinuity::Marked;
+            restart(list, hit, timeline, i64::from(start_number), sequence, marked);
         }
         _ => {}
     }
 }
 
-/// Segments from `since` on are those of a new packager.
-fn restart(list: &mut MediaPlaylist, since: i64, start: i64, sequence: Sequence, discontinuity: Discontinuity) {
-    let marked = discontinuity == Discontinuity::Marked;
-    for segment in list.segments.iter_mut().filter(|s| s.n >= since) {
-        segment.name = Name::Restarted { since, start, n: segment.n };
-        segment.is_discontinuous = marked && segment.n == since;
-    }
+/// Segments published after a restart are those of a new packager; until its first one is there the old list stays.
+fn restart(list: &mut MediaPlaylist, hit: &Hit, timeline: &Timeline, start: i64, sequence: Sequence, marked: bool) {
+    let strikes = hit.strikes();
+    // Of the packager that made a segment: how many restarts went before, and its first segment.
+    let made_by = |n: i64| {
+        let (count, at_us) = strikes.before(timeline.published(n))?;
+        Some((count, timeline.edge(at_us) + 1))
+    };
+    let Some((_, newest_since)) = list.segments.last().and_then(|s| made_by(s.n)) else {
+        return;
+    };
     if sequence == Sequence::Reset {
-        list.segments.retain(|s| s.n >= since);
-        list.media_sequence = start + list.segments.first().map_or(0, |s| s.n - since);
+        list.segments.retain(|s| s.n >= newest_since);
+        list.media_sequence = start + list.segments.first().map_or(0, |s| s.n - newest_since);
     }
     // The tag belongs to its segment: the sequence grows when that one has left (RFC 8216 §6.2.2).
-    if marked && list.segments.first().is_some_and(|s| s.n > since) {
-        list.discontinuity_sequence += 1;
+    if let Some((first, count, since)) =
+        list.segments.first().and_then(|s| made_by(s.n).map(|(c, since)| (s.n, c, since)))
+        && marked
+    {
+        let earlier = if sequence == Sequence::Reset { 0 } else { count - 1 };
+        list.discontinuity_sequence += earlier + i64::from(first > since);
+    }
+    for segment in &mut list.segments {
+        if let Some((_, since)) = made_by(segment.n) {
+            segment.name = Name::Restarted { since, start, n: segment.n };
+            segment.is_discontinuous = marked && segment.n == since;
+        }
     }
 }
 

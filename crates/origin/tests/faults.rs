@@ -210,6 +210,51 @@ async fn restarts() {
     }
 }
 
+#[tokio::test]
+async fn restarts_in_a_cycle() {
+    for (sequence, discontinuity) in [("reset", "unmarked"), ("continue", "marked")] {
+        let script = format!(
+            "cycle_ms = 60000\n[[step]]\nat_ms = 9800\nfault = {{ kind = \"packager-restart\", sequence = \"{sequence}\", \
+             discontinuity = \"{discontinuity}\" }}\n"
+        );
+        let script = FaultScript::from_toml(&script).expect("reads");
+        let origin = origin_with(OriginConfig { script, ..OriginConfig::default() }).await;
+        let start = origin.clock.now_us();
+        let mut seen = std::collections::BTreeMap::new();
+        let mut before: Option<Playlist> = None;
+        for step in 0..95 {
+            origin.clock.set(start + step * 2_000_000);
+            let got = list(&origin, INDEX).await;
+            let newest = got.segments.last().expect("segments").uri.clone();
+            // Struck 200 ms before 10, 70 and 130 s after the first list: the segment published 100 ms later is the first of the new packager.
+            let expected = match step {
+                0..5 => format!("{}.ts", 1_000 + step),
+                5..35 => format!("r1005-2-{}.ts", 1_000 + step),
+                35..65 => format!("r1035-2-{}.ts", 1_000 + step),
+                _ => format!("r1065-2-{}.ts", 1_000 + step),
+            };
+            assert_eq!(newest, expected);
+            let (reset, marked) = (sequence == "reset", discontinuity == "marked");
+            if let Some(before) = before.filter(|_| !(reset && matches!(step, 5 | 35 | 65))) {
+                assert!(got.media_sequence - before.media_sequence <= 1, "{step}");
+                let kept = &before.segments[(got.media_sequence - before.media_sequence) as usize..];
+                assert_eq!(kept, &got.segments[..kept.len()], "nothing listed is rewritten at {step}");
+            }
+            if reset {
+                let place = (step - 5).rem_euclid(30);
+                assert_eq!(got.media_sequence, if step < 5 { 995 + step } else { 2 + (place - 5).max(0) }, "{step}");
+            }
+            // The discontinuity sequence of each segment stays what it was (RFC 8216 §6.2.2).
+            let mut dsn = got.discontinuity_sequence.unwrap_or(0);
+            for s in got.segments.iter().filter(|_| marked) {
+                dsn += i64::from(s.is_discontinuous);
+                assert_eq!(*seen.entry(s.uri.clone()).or_insert(dsn), dsn, "{} at {step}", s.uri);
+            }
+            before = Some(got);
+        }
+    }
+}
+
 /// What one fault makes of the media playlist at 995..=1000.
 async fn listed(kind: FaultKind, every: u64) -> Playlist {
     let origin = origin().await;

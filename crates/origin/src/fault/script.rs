@@ -42,6 +42,12 @@ pub struct ScriptStep {
 }
 
 impl FaultScript {
+    /// What the demo shows: channels `ch2` to `ch5` go wrong in turn within ten minutes, again and again; all others stay clean.
+    pub fn demo() -> FaultScript {
+        // A test reads it; were it broken, the demo would show no faults.
+        FaultScript::from_toml(include_str!("../../assets/demo.toml")).unwrap_or_default()
+    }
+
     /// Reads TOML.
     pub fn from_toml(text: &str) -> Result<FaultScript, FaultError> {
         toml::from_str(text).map_err(|e| {
@@ -87,5 +93,18 @@ impl ScriptStep {
             for_ms: self.for_ms,
             flap: self.flap,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_demo_can_be_played() {
+        let script = FaultScript::demo();
+        assert!(script.steps.len() >= 5);
+        let config = OriginConfig { n_channels: Some(5), script, ..OriginConfig::default() };
+        assert_eq!(config.problems(), []);
     }
 }

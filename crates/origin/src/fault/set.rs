@@ -32,9 +32,39 @@ pub(crate) struct Hit {
     pub since_us: i64,
 }
 
+/// The times at which a lasting fault struck: once, or again with each cycle of its script.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Strikes {
+    first_us: i64,
+    cycle_us: Option<i64>,
+}
+
+impl Strikes {
+    /// How many were before `us`, and the last of them.
+    pub fn before(&self, us: i64) -> Option<(i64, i64)> {
+        let age = us - 1 - self.first_us;
+        match self.cycle_us {
+            _ if age < 0 => None,
+            None => Some((1, self.first_us)),
+            Some(cycle) => Some((age / cycle + 1, self.first_us + age / cycle * cycle)),
+        }
+    }
+}
+
 impl Hit {
     pub fn kind(&self) -> &FaultKind {
         &self.entry.spec.fault
+    }
+
+    pub fn strikes(&self) -> Strikes {
+        let entry = &self.entry;
+        match entry.cycle_us {
+            // It stays in force between the cycles.
+            Some(_) if entry.spec.for_ms.is_none() && entry.spec.flap.is_none() => {
+                Strikes { first_us: entry.from_us, cycle_us: entry.cycle_us }
+            }
+            _ => Strikes { first_us: self.since_us, cycle_us: None },
+        }
     }
 
     /// Whether the fault's `every` takes this listed segment.
