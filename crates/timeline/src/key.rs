@@ -43,6 +43,11 @@ impl KeyRules {
         keys
     }
 
+    /// Identity of any reference in a playlist loaded from `base`: what stays of it without tokens and hosts.
+    pub fn uri_key(&self, base: &str, uri: &str) -> SegmentKey {
+        self.key(&Base::new(base), uri, None, false)
+    }
+
     fn key(&self, base: &Base<'_>, uri: &str, range: Option<ByteRange>, with_query: bool) -> SegmentKey {
         let uri = uri.split_once('#').map_or(uri, |(head, _)| head);
         let (path, query) = uri.split_once('?').map_or((uri, ""), |(path, query)| (path, query));

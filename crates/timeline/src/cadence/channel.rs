@@ -50,6 +50,8 @@ struct Mvp {
 pub struct Burst {
     /// Counts bursts of this stream, from 1.
     pub number: u64,
+    /// When it was planned for: later than that is the probe's own lateness.
+    pub due: Time,
     /// The multivariant playlist is due, too (or alone).
     pub mvp: bool,
     /// Names as given to [`ChannelPlan::set_renditions`], the one due first at the front.
@@ -125,15 +127,17 @@ impl ChannelPlan {
         if let Some(mvp) = self.mvp.as_mut().filter(|mvp| !mvp.in_flight && mvp.next_due <= now) {
             mvp.in_flight = true;
             burst.mvp = true;
+            burst.due = mvp.next_due;
         }
-        if self.burst_time().is_some_and(|at| at <= now) {
+        if let Some(due) = self.burst_time().filter(|&due| due <= now) {
+            burst.due = due;
             self.n_bursts += 1;
-            let mut due: Vec<usize> = (0..self.renditions.len())
+            let mut members: Vec<usize> = (0..self.renditions.len())
                 .filter(|&i| self.renditions[i].in_flight.is_none() && self.renditions[i].cadence.next_due() <= now)
                 .collect();
-            due.sort_by_key(|&i| self.renditions[i].cadence.next_due());
-            let alone = due.len() * 2 <= self.renditions.len();
-            for &i in &due {
+            members.sort_by_key(|&i| self.renditions[i].cadence.next_due());
+            let alone = members.len() * 2 <= self.renditions.len();
+            for &i in &members {
                 let entry = &mut self.renditions[i];
                 entry.in_flight = Some(self.n_bursts);
                 entry.alone = alone;
