@@ -66,7 +66,8 @@ impl Name {
         if let Some(rest) = text.strip_prefix('r') {
             let mut parts = rest.splitn(3, '-').map(number);
             let (since, start, n) = (parts.next()??, parts.next()??, parts.next()??);
-            return (n >= since).then_some(Name::Restarted { since, start, n });
+            // `start` is a u32 in the fault; media time is computed from it.
+            return (n >= since && start <= i64::from(u32::MAX)).then_some(Name::Restarted { since, start, n });
         }
         Some(Name::Plain { n: number(text)? })
     }
@@ -284,7 +285,19 @@ mod tests {
         ] {
             assert_eq!(Name::parse(&name.to_string()), Some(name));
         }
-        for text in ["", "-1", "t", "x1", "r9-2-7", "r1-2", "w1", "9007199254740992", "99999999999999999999", "1 "] {
+        for text in [
+            "",
+            "-1",
+            "t",
+            "x1",
+            "r9-2-7",
+            "r1-2",
+            "r1-4294967296-2",
+            "w1",
+            "9007199254740992",
+            "99999999999999999999",
+            "1 ",
+        ] {
             assert_eq!(Name::parse(text), None, "{text:?}");
         }
     }
