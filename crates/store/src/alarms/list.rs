@@ -33,6 +33,8 @@ pub struct IncidentFilter {
     pub state: Option<IncidentState>,
     /// This one and worse. Cleared incidents count with the last severity they had.
     pub min_severity: Option<Severity>,
+    /// Only these; empty: any.
+    pub severities: Vec<Severity>,
     pub channel: Option<ChannelId>,
     pub check: Option<String>,
     /// With records of severity info, which nobody was told of.
@@ -45,7 +47,16 @@ pub struct IncidentFilter {
 
 impl Default for IncidentFilter {
     fn default() -> Self {
-        Self { state: None, min_severity: None, channel: None, check: None, with_info: false, limit: 100, before: None }
+        Self {
+            state: None,
+            min_severity: None,
+            severities: Vec::new(),
+            channel: None,
+            check: None,
+            with_info: false,
+            limit: 100,
+            before: None,
+        }
     }
 }
 
@@ -122,6 +133,7 @@ impl Store {
                      WHERE ($1::text IS NULL OR state = $1) AND ($2::smallint IS NULL OR severity_rank >= $2)
                        AND ($3::text IS NULL OR channel = $3) AND ($4::text IS NULL OR check_id = $4)
                        AND ($5 OR NOT info) AND ($6::bigint IS NULL OR number < $6)
+                       AND (cardinality($8::smallint[]) = 0 OR severity_rank = ANY ($8))
                      ORDER BY number DESC LIMIT $7"
                 ),
                 &[
@@ -133,6 +145,7 @@ impl Store {
                     &filter.before.map(|n| n.0),
                     // One more tells whether there is a next page.
                     &(i64::from(limit) + 1),
+                    &filter.severities.iter().copied().map(rank).collect::<Vec<i16>>(),
                 ],
             )
             .await
