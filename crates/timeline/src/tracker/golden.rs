@@ -1,133 +1,8 @@
-//! Golden vectors GV01 to GV35 of the catalogue, as far as they are facts of the tracker.
+//! Golden vectors GV01 to GV33 of the catalogue, as far as they are facts of the tracker.
 
-use ow_domain::{Span, Time};
-use ow_hls::{MediaPlaylist, Playlist, Variables};
-
-use super::HlsTracker;
+use super::testing::{Probe, Text, advance, at, quiet, restarted, secs};
+use crate::Outcome;
 use crate::step::*;
-use crate::{BodyDigest, KeyRules, Observation, Outcome};
-
-const URL: &str = "https://origin.example/live/vtv3/video/index.m3u8";
-
-/// Builds playlists as text and reads them, as the validator does.
-#[derive(Clone)]
-pub(super) struct Text {
-    pub td: u64,
-    pub first: u64,
-    pub dseq: Option<u64>,
-    pub lines: Vec<String>,
-    pub end: bool,
-}
-
-impl Text {
-    /// Segments `<prefix><first + offset>.ts` of 6 s.
-    pub fn new(msns: std::ops::RangeInclusive<u64>) -> Self {
-        Self::named(msns, |msn| format!("s{msn}.ts"))
-    }
-    pub fn named(msns: std::ops::RangeInclusive<u64>, name: impl Fn(u64) -> String) -> Self {
-        let first = *msns.start();
-        let lines = msns.flat_map(|msn| ["#EXTINF:6.000,".to_owned(), name(msn)]).collect();
-        Self { td: 6, first, dseq: None, lines, end: false }
-    }
-    /// Puts a tag before the EXTINF of the segment at `index` of the list.
-    pub fn tag(mut self, index: usize, tag: &str) -> Self {
-        let at = self.lines.iter().enumerate().filter(|(_, l)| l.starts_with("#EXTINF")).nth(index).unwrap().0;
-        self.lines.insert(at, tag.to_owned());
-        self
-    }
-    pub fn extinf(mut self, index: usize, text: &str) -> Self {
-        let at = self.lines.iter().enumerate().filter(|(_, l)| l.starts_with("#EXTINF")).nth(index).unwrap().0;
-        self.lines[at] = format!("#EXTINF:{text},");
-        self
-    }
-    pub fn dseq(mut self, dseq: u64) -> Self {
-        self.dseq = Some(dseq);
-        self
-    }
-    pub fn td(mut self, td: u64) -> Self {
-        self.td = td;
-        self
-    }
-    pub fn end(mut self) -> Self {
-        self.end = true;
-        self
-    }
-    pub fn body(&self) -> String {
-        let mut out = format!("#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:{}\n", self.td);
-        out += &format!("#EXT-X-MEDIA-SEQUENCE:{}\n", self.first);
-        if let Some(dseq) = self.dseq {
-            out += &format!("#EXT-X-DISCONTINUITY-SEQUENCE:{dseq}\n");
-        }
-        for line in &self.lines {
-            out += line;
-            out.push('\n');
-        }
-        if self.end {
-            out += "#EXT-X-ENDLIST\n";
-        }
-        out
-    }
-}
-
-pub(super) fn read(body: &str) -> MediaPlaylist {
-    match ow_hls::parse(body.as_bytes(), Variables::default()).0 {
-        Playlist::Media(playlist) => *playlist,
-        Playlist::Multivariant(_) => unreachable!("only media playlists are built here"),
-    }
-}
-
-pub(super) fn at(seconds: f64) -> Time {
-    Time::UNIX_EPOCH + Span::from_secs_f64(seconds)
-}
-
-pub(super) struct Probe {
-    pub tracker: HlsTracker,
-    /// Write and read the state after every step.
-    pub snapshots: bool,
-}
-
-impl Probe {
-    pub fn new() -> Self {
-        Self { tracker: HlsTracker::new(KeyRules::default()), snapshots: true }
-    }
-    /// A response that takes 20 ms.
-    pub fn poll(&mut self, t_req: f64, text: &Text) -> Step {
-        self.poll_body(t_req, t_req + 0.02, &text.body(), None)
-    }
-    pub fn poll_body(&mut self, t_req: f64, t_end: f64, body: &str, age: Option<Span>) -> Step {
-        let playlist = read(body);
-        let outcome = Outcome::Ok { playlist: &playlist, digest: BodyDigest::of(body) };
-        self.observe(t_req, t_end, age, outcome)
-    }
-    pub fn observe(&mut self, t_req: f64, t_end: f64, age: Option<Span>, outcome: Outcome<'_>) -> Step {
-        let step = self.tracker.step(&Observation {
-            t_req: at(t_req),
-            t_end: at(t_end),
-            clock_uncertainty: Span::from_millis(50),
-            final_url: URL,
-            age,
-            outcome,
-        });
-        if self.snapshots {
-            let text = serde_json::to_string(&self.tracker).unwrap();
-            self.tracker = serde_json::from_str(&text).unwrap();
-        }
-        step
-    }
-}
-
-fn secs(seconds: f64) -> Span {
-    Span::from_secs_f64(seconds)
-}
-
-fn advance(n_new: u64) -> Classification {
-    Classification::Advance { n_new, head_came_back: false }
-}
-
-fn quiet(step: &Step) {
-    assert!(step.changes.is_empty() && step.regressed.is_none() && step.pdt_moved.is_none(), "{step:?}");
-    assert!(!matches!(step.dsn, DsnVerdict::Wrong { .. }), "{step:?}");
-}
 
 #[test]
 fn gv01_the_window_moves_by_one() {
@@ -218,10 +93,6 @@ fn gv07_copies_that_alternate_are_each_told() {
     }
 }
 
-fn restarted(msns: std::ops::RangeInclusive<u64>) -> Text {
-    Text::named(msns, |msn| format!("new{msn}.ts"))
-}
-
 #[test]
 fn gv08_a_restart_is_confirmed_and_becomes_a_new_epoch_once() {
     let mut probe = Probe::new();
@@ -260,19 +131,6 @@ fn gv08_a_grown_candidate_or_a_304_confirms_too() {
 }
 
 #[test]
-fn a_reset_tells_what_continues() {
-    let date = |s: u32| format!("#EXT-X-PROGRAM-DATE-TIME:2026-11-22T09:00:{s:02}.000Z");
-    let mut probe = Probe::new();
-    probe.poll(0.0, &Text::new(5000..=5002).dseq(4).tag(0, &date(0)));
-    let new = restarted(1..=3).dseq(4).tag(0, "#EXT-X-DISCONTINUITY").tag(0, &date(24));
-    probe.poll(6.0, &new);
-    let step = probe.poll(7.0, &new);
-    let reset = step.timeline_reset().unwrap();
-    assert!(reset.seam_marked && reset.dsn_continues);
-    assert_eq!((reset.pdt_step, reset.pdt_continues), (Some(secs(6.0)), Some(true)));
-}
-
-#[test]
 fn gv09_the_old_timeline_is_back() {
     let mut probe = Probe::new();
     probe.poll(0.0, &Text::new(5000..=5005));
@@ -281,17 +139,6 @@ fn gv09_the_old_timeline_is_back() {
     let regressed = step.regressed.as_ref().unwrap();
     assert_eq!((regressed.reason, regressed.first_msn, regressed.last_msn), (RegressedReason::Transient, 1, 3));
     assert_eq!((step.classification.clone(), step.epoch, step.alternations), (advance(1), 1, 1));
-}
-
-#[test]
-fn a_third_timeline_is_a_standing_regress() {
-    let mut probe = Probe::new();
-    probe.poll(0.0, &Text::new(5000..=5005));
-    probe.poll(6.0, &restarted(1..=3));
-    let step = probe.poll(7.0, &Text::named(40..=42, |msn| format!("third{msn}.ts")));
-    assert_eq!(step.regressed.as_ref().map(|r| r.reason), Some(RegressedReason::Standing));
-    assert!(matches!(step.classification, Classification::ResetCandidate { .. }));
-    assert!(!step.wants_confirm_poll, "at most one extra poll per target duration");
 }
 
 #[test]
@@ -320,33 +167,6 @@ fn gv11_a_rewritten_segment_is_named() {
     let step = probe.poll(12.0, &Text::named(102..=107, name("b")));
     assert_eq!((step.n_changes, step.changes[0].is_new), (1, false));
     quiet(&probe.poll(18.0, &Text::named(102..=108, name("a"))));
-}
-
-#[test]
-fn other_rewrites_are_named() {
-    let map = |uri: &str| format!("#EXT-X-MAP:URI=\"{uri}\"");
-    let key = |uri: &str| format!("#EXT-X-KEY:METHOD=AES-128,URI=\"{uri}\"");
-    let base = Text::new(100..=103).tag(0, &map("init.mp4?t=1")).tag(0, &key("k1"));
-    for (text, expected) in [
-        (Text::new(100..=104).tag(0, &map("init.mp4?t=2")).tag(0, &key("k1?t=3")), vec![]),
-        (base.clone().extinf(1, "6.001"), vec![]),
-        (base.clone().extinf(1, "6.0011"), vec!["extinf"]),
-        (base.clone().tag(2, "#EXT-X-GAP"), vec!["gap"]),
-        (base.clone().tag(2, "#EXT-X-DISCONTINUITY"), vec!["discontinuity"]),
-        (base.clone().tag(3, &map("init2.mp4")), vec!["map"]),
-        (base.clone().tag(3, &key("k2")), vec!["key"]),
-        (base.clone().tag(3, "#EXT-X-BYTERANGE:10@0"), vec!["byte-range"]),
-    ] {
-        let mut probe = Probe::new();
-        probe.poll(0.0, &base);
-        let step = probe.poll(6.0, &text);
-        let found: Vec<_> = step.changes.iter().map(|change| change.field.as_str()).collect();
-        assert_eq!(found, expected, "{}", text.body());
-    }
-    let mut probe = Probe::new();
-    probe.poll(0.0, &base);
-    let step = probe.poll(6.0, &base.clone().tag(3, &key("k2")));
-    assert_eq!(step.changes[0].field, ChangedField::Key { before: "AES-128 k1".into(), after: "AES-128 k2".into() });
 }
 
 #[test]
@@ -426,28 +246,6 @@ fn gv16_to_gv18_discontinuity_arithmetic() {
 }
 
 #[test]
-fn dsn_across_a_seam() {
-    for (next, expected) in [
-        (Text::new(106..=110).dseq(3), "consistent"),
-        (Text::new(106..=110).dseq(3).tag(0, "#EXT-X-DISCONTINUITY"), "consistent"),
-        (Text::new(106..=110).dseq(4), "wrong"),
-        (Text::new(108..=112).dseq(9), "unknown"),
-        (Text::new(108..=112).dseq(2), "at least"),
-    ] {
-        let mut probe = Probe::new();
-        probe.poll(0.0, &Text::new(100..=105).dseq(3));
-        let step = probe.poll(36.0, &next);
-        let found = match step.dsn {
-            DsnVerdict::Unknown => "unknown",
-            DsnVerdict::Consistent => "consistent",
-            DsnVerdict::Wrong { at_least: true, .. } => "at least",
-            DsnVerdict::Wrong { .. } => "wrong",
-        };
-        assert_eq!(found, expected, "{}", next.body());
-    }
-}
-
-#[test]
 fn gv21_the_target_duration_changes() {
     let mut probe = Probe::new();
     probe.poll(0.0, &Text::new(100..=105));
@@ -500,32 +298,6 @@ fn gv28_and_gv29_steps_of_pdt() {
 }
 
 #[test]
-fn pdt_is_derived_and_its_moves_are_seen() {
-    let date = |ms: u32| format!("#EXT-X-PROGRAM-DATE-TIME:2026-11-22T09:00:{:02}.{:03}Z", ms / 1000, ms % 1000);
-    let mut probe = Probe::new();
-    let first = probe.poll(0.0, &Text::new(100..=103).tag(0, &date(0)).tag(2, "#EXT-X-DISCONTINUITY"));
-    let pdts: Vec<_> = first.new_segments.iter().map(|s| s.pdt.is_some()).collect();
-    assert_eq!(pdts, [true, true, false, false], "never across a discontinuity");
-    for (ms, moved) in [(6050, false), (6051, true)] {
-        let mut probe = Probe::new();
-        probe.poll(0.0, &Text::new(100..=105).tag(0, &date(0)));
-        let step = probe.poll(6.0, &Text::new(101..=106).tag(0, &date(ms)));
-        assert_eq!(step.pdt_moved.is_some(), moved);
-        if let Some(moved) = step.pdt_moved {
-            assert_eq!((moved.n_segments, moved.n_removed_since), (5, 1));
-            assert_eq!(moved.after - moved.before, secs(0.051));
-        }
-    }
-}
-
-#[test]
-fn latency_is_the_end_of_the_newest_pdt() {
-    let mut probe = Probe::new();
-    let step = probe.poll(100.0, &Text::new(1..=3).tag(0, "#EXT-X-PROGRAM-DATE-TIME:1970-01-01T00:01:00.000Z"));
-    assert_eq!(step.pdt_latency(), Some(secs(22.02)));
-}
-
-#[test]
 fn gv30_a_growing_window_is_clean() {
     let mut probe = Probe { snapshots: false, ..Probe::new() };
     for n in 0..300u64 {
@@ -566,101 +338,4 @@ fn gv33_the_head_comes_back() {
     let step = probe.poll(12.0, &Text::new(99..=108));
     let new: Vec<_> = step.new_segments.iter().map(|s| (s.msn, s.seen_late)).collect();
     assert_eq!(new, [(99, true), (100, true), (108, false)]);
-}
-
-#[test]
-fn a_removed_tail_is_told_while_it_lasts() {
-    let mut probe = Probe::new();
-    probe.poll(0.0, &Text::new(100..=105));
-    let short = Text::new(102..=103);
-    for t in [6.0, 9.0] {
-        let step = probe.poll(t, &short);
-        assert_eq!(step.classification, Classification::TailRemoved { n_removed: 2, last_msn: 103 });
-        assert!(step.stale_age().is_some());
-    }
-    let step = probe.observe(12.0, 12.1, None, Outcome::NotModified);
-    assert!(matches!(step.classification, Classification::TailRemoved { .. }));
-    assert_eq!(probe.poll(15.0, &Text::new(102..=106)).classification, advance(1));
-}
-
-#[test]
-fn another_url_scheme_is_no_new_timeline() {
-    let mut probe = Probe::new();
-    probe.poll(0.0, &Text::new(100..=105));
-    let other = |msns| Text::named(msns, |msn| format!("v2/chunk-{msn}.ts"));
-    let step = probe.poll(6.0, &other(101..=106));
-    assert_eq!(step.classification, Classification::UriOnly { n_segments: 5, pdt_compared: false });
-    assert!(step.changes.is_empty() && step.is_accepted() && step.new_segments.len() == 1);
-    assert_eq!(probe.poll(12.0, &other(102..=107)).classification, advance(1));
-    // With other durations it is another timeline.
-    let mut probe = Probe::new();
-    probe.poll(0.0, &Text::new(100..=105));
-    let step = probe.poll(6.0, &other(101..=106).extinf(0, "5.5"));
-    assert!(matches!(step.classification, Classification::ResetCandidate { lower_msn: false, .. }), "{step:?}");
-}
-
-#[test]
-fn slates_and_repeated_content_are_no_shift() {
-    let slate = |msns| Text::named(msns, |_| "slate.ts".into());
-    let mut probe = Probe::new();
-    for n in 0..20u64 {
-        let step = probe.poll(6.0 * n as f64, &slate(100 + n..=105 + n));
-        quiet(&step);
-        assert!(n == 0 || step.classification == advance(1), "{step:?}");
-    }
-    // After a probe pause.
-    assert!(probe.poll(300.0, &slate(150..=155)).forward_jump().is_some());
-    // A jump that lands on an advertisement seen before.
-    let mut probe = Probe::new();
-    let ads = |msns| Text::named(msns, |msn| if msn % 10 == 3 { "ad.ts".into() } else { format!("s{msn}.ts") });
-    probe.poll(0.0, &ads(100..=105));
-    assert!(probe.poll(60.0, &ads(112..=117)).forward_jump().is_some());
-    let step = probe.poll(66.0, &ads(113..=118));
-    quiet(&step);
-    assert_eq!(step.classification, advance(1));
-}
-
-#[test]
-fn a_segment_inserted_in_the_middle_is_a_shift_of_the_rest() {
-    // 102 inserted: three stay, eight behind them moved by one.
-    let name = |inserted: bool| {
-        move |msn: u64| match msn {
-            ..103 => format!("s{msn}.ts"),
-            103 if inserted => "extra.ts".into(),
-            _ => format!("s{}.ts", msn - u64::from(inserted)),
-        }
-    };
-    let mut probe = Probe::new();
-    probe.poll(0.0, &Text::named(100..=110, name(false)));
-    let step = probe.poll(6.0, &Text::named(100..=111, name(true)));
-    assert!(matches!(step.classification, Classification::SequenceShift { k: 1, n_segments: 8, .. }), "{step:?}");
-    // Two of eight swapped places: those are rewritten.
-    let swapped = |msn: u64| {
-        format!(
-            "s{}.ts",
-            match msn {
-                103 => 104,
-                104 => 103,
-                _ => msn,
-            }
-        )
-    };
-    let mut probe = Probe::new();
-    probe.poll(0.0, &Text::new(100..=107));
-    let step = probe.poll(6.0, &Text::named(101..=108, swapped));
-    assert_eq!((step.classification.clone(), step.n_changes), (advance(1), 2));
-}
-
-#[test]
-fn answers_out_of_order_and_delta_updates_are_not_judged() {
-    let mut probe = Probe::new();
-    probe.poll(10.0, &Text::new(100..=105));
-    assert_eq!(probe.poll(9.0, &Text::new(101..=106)).classification, Classification::OutOfOrder);
-    let delta = Text::new(100..=105).tag(0, "#EXT-X-SKIP:SKIPPED-SEGMENTS=3");
-    let step = probe.poll(12.0, &delta);
-    assert!(step.wants_full_playlist && step.classification == Classification::Delta);
-    let empty = Text { lines: Vec::new(), ..Text::new(100..=105) };
-    assert_eq!(probe.poll(13.0, &empty).classification, Classification::Empty);
-    let first = Probe::new().observe(0.0, 0.1, None, Outcome::NotModified);
-    assert_eq!((first.classification, first.epoch), (Classification::Failed, 0));
 }

@@ -5,9 +5,15 @@
 
 mod align;
 #[cfg(test)]
+mod cases;
+#[cfg(test)]
 mod golden;
+mod labels;
 #[cfg(test)]
 mod properties;
+mod report;
+#[cfg(test)]
+mod testing;
 mod timeline;
 mod view;
 
@@ -17,12 +23,12 @@ use ow_domain::{Span, Time};
 use serde::{Deserialize, Serialize};
 
 use crate::step::{
-    Classification, DsnVerdict, EndList, ForwardJump, Freshness, Newest, Regressed, RegressedReason, StaleCopy,
-    StaleCopyBy, Step, TimelineReset,
+    Classification, ForwardJump, Freshness, Regressed, RegressedReason, StaleCopy, StaleCopyBy, Step, TimelineReset,
 };
 use crate::{BodyDigest, KeyRules, Observation, Outcome, Record};
 use align::{Relation, relate};
-use timeline::{Taken, Timeline};
+use labels::Labels;
+use timeline::Timeline;
 use view::View;
 
 /// EXTINF equal within this (CHECKS `hls-segment-rewritten`).
@@ -31,8 +37,6 @@ const EXTINF_TOLERANCE: Span = Span::from_millis(1);
 const PDT_TOLERANCE: Span = Span::from_millis(50);
 /// Earlier bodies remembered.
 const MAX_DIGESTS: usize = 32;
-/// Texts of MAP and KEY kept for evidence.
-const MAX_LABELS: usize = 64;
 /// Successful responses that make a candidate a new epoch (`reset_confirm_polls`).
 const RESET_CONFIRM_POLLS: u32 = 2;
 
@@ -79,11 +83,6 @@ struct SeenBody {
     last_msn: u64,
     ended: bool,
 }
-
-/// Texts behind the identities of MAP and KEY, newest last.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub(crate) struct Labels(VecDeque<(u64, Box<str>)>);
 
 impl HlsTracker {
     pub fn new(rules: KeyRules) -> Self {
@@ -476,79 +475,6 @@ impl HlsTracker {
         let header = observation.age.filter(|&header| header > Span::ZERO);
         Freshness::Same { age, age_at_origin: header.map(|header| (age - header).max(Span::ZERO)) }
     }
-
-    fn accepted(
-        &mut self,
-        observation: &Observation<'_>,
-        classification: Classification,
-        taken: Taken,
-        grew: bool,
-    ) -> Step {
-        let ended = self.timeline.as_ref().is_some_and(|timeline| timeline.ended);
-        let freshness = match (ended, grew) {
-            (true, _) => Freshness::NotEvaluated,
-            (false, true) => Freshness::Grew,
-            (false, false) => self.same_newest(observation),
-        };
-        let step = self.report(observation, classification);
-        Step {
-            new_segments: taken.new_segments,
-            removed_segments: taken.removed_segments,
-            changes: taken.changes,
-            n_changes: taken.n_changes,
-            dsn: taken.dsn.unwrap_or(DsnVerdict::Unknown),
-            pdt_moved: taken.pdt_moved,
-            pdt_steps: taken.pdt_steps,
-            target_duration_changed: taken.target_duration_changed,
-            version_changed: taken.version_changed,
-            end_list: taken.end_list.unwrap_or(step.end_list),
-            freshness,
-            ..step
-        }
-    }
-
-    /// The step without anything taken in: state as it is now.
-    fn report(&self, observation: &Observation<'_>, classification: Classification) -> Step {
-        let timeline = self.timeline.as_ref();
-        let newest = timeline.and_then(|timeline| Some((timeline, timeline.newest()?)));
-        let since = |start: Option<Time>| start.map_or(Span::ZERO, |start| observation.t_end - start);
-        Step {
-            classification,
-            epoch: self.epoch,
-            t_req: observation.t_req,
-            t_end: observation.t_end,
-            clock_uncertainty: observation.clock_uncertainty,
-            previous_t_end: self.last_ok_end,
-            since_start: since(self.started),
-            since_epoch_start: since(self.epoch_started),
-            regressed: None,
-            new_segments: Vec::new(),
-            removed_segments: Vec::new(),
-            changes: Vec::new(),
-            n_changes: 0,
-            dsn: DsnVerdict::Unknown,
-            pdt_moved: None,
-            pdt_steps: Vec::new(),
-            target_duration_changed: None,
-            version_changed: None,
-            end_list: if timeline.is_some_and(|timeline| timeline.ended) { EndList::Present } else { EndList::Absent },
-            freshness: Freshness::NotEvaluated,
-            target_duration: timeline.map_or(Span::ZERO, Timeline::target_duration),
-            window: timeline.map_or(Span::ZERO, |timeline| timeline.window),
-            n_listed: timeline.map_or(0, |timeline| timeline.n_listed),
-            newest: newest.map(|(timeline, record)| Newest {
-                msn: record.msn,
-                uri: record.now().uri.clone(),
-                duration: record.now().duration,
-                first_seen_end: record.first_seen_end,
-                pdt_end: timeline.pdt_end,
-            }),
-            first_msn: timeline.map(|timeline| timeline.a0),
-            alternations: self.alternations,
-            wants_confirm_poll: false,
-            wants_full_playlist: false,
-        }
-    }
 }
 
 /// Case D in numbers: how far the media went, and how far it may have gone.
@@ -568,39 +494,5 @@ fn jump_of(
         advanced: view.window + unseen,
         available: observation.t_end - first_seen,
         probe_gap_exceeded_window: last_ok_end.is_some_and(|last| observation.t_req - last > timeline.window),
-    }
-}
-
-impl Labels {
-    fn learn(&mut self, view: &View<'_>) {
-        let mut last = (0, 0);
-        for item in &view.items {
-            if item.map != last.0 && item.map != 0 && self.get(item.map).is_none() {
-                let text = item.segment.map.as_ref().map_or("", |map| &*map.uri);
-                self.push(item.map, text.into());
-            }
-            if item.keys != last.1 && item.keys != 0 && self.get(item.keys).is_none() {
-                let keys = item.segment.keys.as_deref().unwrap_or(&[]);
-                let one = |key: &ow_hls::Key| format!("{} {}", key.method.as_str(), key.uri.as_deref().unwrap_or(""));
-                self.push(item.keys, keys.iter().map(one).collect::<Vec<_>>().join(", ").into());
-            }
-            last = (item.map, item.keys);
-        }
-    }
-
-    fn push(&mut self, identity: u64, text: Box<str>) {
-        self.0.push_back((identity, text));
-        if self.0.len() > MAX_LABELS {
-            self.0.pop_front();
-        }
-    }
-
-    fn get(&self, identity: u64) -> Option<&str> {
-        self.0.iter().rev().find(|(known, _)| *known == identity).map(|(_, text)| &**text)
-    }
-
-    /// `none` for 0, empty when forgotten.
-    fn text(&self, identity: u64) -> Box<str> {
-        if identity == 0 { "none".into() } else { self.get(identity).unwrap_or("").into() }
     }
 }

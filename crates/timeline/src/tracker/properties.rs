@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::golden::{Probe, Text, at, read};
+use super::testing::{Probe, Text, at, read};
 use crate::step::{Classification, DsnVerdict};
 use crate::{BodyDigest, KeyRules, Observation, Outcome};
 use ow_domain::Span;

@@ -5,8 +5,9 @@ use std::collections::VecDeque;
 use ow_domain::{Span, Time};
 use serde::{Deserialize, Serialize};
 
+use super::labels::Labels;
 use super::view::{Item, View, same_range};
-use super::{EXTINF_TOLERANCE, Labels, PDT_TOLERANCE};
+use super::{EXTINF_TOLERANCE, PDT_TOLERANCE};
 use crate::step::{
     Changed, ChangedField, DsnVerdict, EndList, MAX_CHANGES, NewSegment, PdtMoved, PdtStep, RemovedSegment,
     SegmentChange,
