@@ -34,8 +34,8 @@ pub struct MeasureMinute {
 
 impl Store {
     /// Adds numbers of a stream measured at `at` to their minute. Numbers that are not finite, and a name that comes
-    /// twice, are left out. The same or an older measurement again changes neither count, sum nor last value: a
-    /// message delivered twice counts once.
+    /// twice, are left out. The same or an older measurement changes neither count, sum nor last value, so that a
+    /// message delivered twice counts once; the least and greatest value are right in any order.
     pub async fn add_measures(
         &self,
         channel: &ChannelId,
@@ -60,9 +60,11 @@ impl Store {
                  SELECT $1, $2, track, name, date_trunc('minute', $3::timestamptz), 1, value, value, value, value, $3::timestamptz
                  FROM unnest($4::text[], $5::text[], $6::double precision[]) AS s (track, name, value)
                  ON CONFLICT (channel, stream, track, name, minute) DO UPDATE SET
-                     n = m.n + 1, sum = m.sum + EXCLUDED.sum, last = EXCLUDED.last, last_at = EXCLUDED.last_at,
-                     min = least(m.min, EXCLUDED.min), max = greatest(m.max, EXCLUDED.max)
-                 WHERE m.last_at < EXCLUDED.last_at",
+                     n = CASE WHEN m.last_at < EXCLUDED.last_at THEN m.n + 1 ELSE m.n END,
+                     sum = CASE WHEN m.last_at < EXCLUDED.last_at THEN m.sum + EXCLUDED.sum ELSE m.sum END,
+                     last = CASE WHEN m.last_at < EXCLUDED.last_at THEN EXCLUDED.last ELSE m.last END,
+                     last_at = greatest(m.last_at, EXCLUDED.last_at),
+                     min = least(m.min, EXCLUDED.min), max = greatest(m.max, EXCLUDED.max)",
             )
             .await
             .map_err(StoreError::query("to prepare minute rollups"))?;

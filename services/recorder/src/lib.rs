@@ -1,1 +1,212 @@
+//! Measures and verdicts in; minute rollups in Postgres, channel metrics for Prometheus and lines for InfluxDB out.
+//!
+//! Nobody waits for it. Rollups are written before a message is acknowledged; metrics and InfluxDB lines are
+//! best effort: what cannot be written is dropped, oldest first, and counted. It judges nothing and keeps no state
+//! that a restart would miss. Start reading at [`run`].
 
+mod handlers;
+pub mod influx;
+pub mod line;
+pub mod series;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ow_bus::{Bus, BusError, ConsumerSpec};
+use ow_domain::verdict::{Measures, Verdict};
+use ow_service::{HumanDuration, Ops};
+use ow_store::Store;
+use serde::{Deserialize, Serialize};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::handlers::{MeasuresHandler, VerdictHandler};
+use crate::influx::{Influx, InfluxError};
+use crate::series::Series;
+
+/// Name of the service: section of the configuration.
+pub const SERVICE: &str = "recorder";
+
+/// Settings of the section `[recorder]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Write minute rollups to Postgres.
+    pub rollups: bool,
+    /// Older minutes are deleted.
+    pub retention: HumanDuration,
+    pub prune_interval: HumanDuration,
+    /// Messages of one kind handled at once.
+    pub concurrency: usize,
+    /// Series that were not written for so long are no longer exported. Verdicts come at least once a minute.
+    pub stale_after: HumanDuration,
+    pub influx: InfluxConfig,
+    /// How long the end of the service may take.
+    pub drain_timeout: HumanDuration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            rollups: true,
+            retention: HumanDuration(Duration::from_secs(90 * 86_400)),
+            prune_interval: HumanDuration(Duration::from_secs(3600)),
+            concurrency: 16,
+            stale_after: HumanDuration(Duration::from_secs(180)),
+            influx: InfluxConfig::default(),
+            drain_timeout: HumanDuration(Duration::from_secs(10)),
+        }
+    }
+}
+
+/// Where InfluxDB is; `url` empty: nowhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct InfluxConfig {
+    /// Server of the v2 write API, e.g. `https://influx.example.net:8086`.
+    pub url: String,
+    pub org: String,
+    pub bucket: String,
+    /// File with the token; read again for every batch, so that it may be replaced.
+    pub token_file: Option<PathBuf>,
+    /// PEM file with certificates that are trusted besides the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Lines of one request.
+    pub batch_lines: usize,
+    /// Lines wait at most so long for a batch to be full.
+    pub flush_interval: HumanDuration,
+    /// Lines that wait while the server is away; more push out the oldest.
+    pub queue_lines: usize,
+    /// For one request.
+    pub timeout: HumanDuration,
+}
+
+impl Default for InfluxConfig {
+    fn default() -> Self {
+        Self {
+            url: String::new(),
+            org: String::new(),
+            bucket: "ottwatch".to_owned(),
+            token_file: None,
+            ca_file: None,
+            batch_lines: 5_000,
+            flush_interval: HumanDuration(Duration::from_secs(5)),
+            queue_lines: 200_000,
+            timeout: HumanDuration(Duration::from_secs(10)),
+        }
+    }
+}
+
+/// What the service works with. The schema of the store is migrated and the bus has its streams. Channel metrics are
+/// registered with `ops`.
+#[derive(Debug, Clone)]
+pub struct Deps {
+    pub bus: Bus,
+    pub store: Store,
+    pub ops: Ops,
+}
+
+/// Why the service ended.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error("the bus failed")]
+    Bus(#[from] BusError),
+    #[error("InfluxDB cannot be used")]
+    Influx(#[from] InfluxError),
+    #[error("the task {0} ended, which it never should")]
+    Ended(&'static str),
+    #[error("a task broke down")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+/// Records until `shutdown`; then finishes what is in hand and sends the lines that wait.
+pub async fn run(config: Config, deps: Deps, shutdown: CancellationToken) -> Result<(), RunError> {
+    let series = Arc::new(Series::new(&deps.ops, config.stale_after.0));
+    let influx = match config.influx.url.as_str() {
+        "" => None,
+        _ => Some(Arc::new(Influx::new(config.influx.clone(), &deps.ops)?)),
+    };
+    let mut consumers: JoinSet<Result<&'static str, RunError>> = JoinSet::new();
+    let measures = Arc::new(MeasuresHandler {
+        store: config.rollups.then(|| deps.store.clone()),
+        series: series.clone(),
+        influx: influx.clone(),
+        health: deps.ops.health.clone(),
+    });
+    let (bus, stop, spec) = (deps.bus.clone(), shutdown.clone(), ConsumerSpec::recorder_measures(config.concurrency));
+    consumers.spawn(async move {
+        bus.consume::<Measures, _>(spec, measures, stop).await?;
+        Ok("measures")
+    });
+    let verdicts = Arc::new(VerdictHandler { series: series.clone() });
+    let (bus, stop, spec) = (deps.bus.clone(), shutdown.clone(), ConsumerSpec::recorder_verdicts(config.concurrency));
+    consumers.spawn(async move {
+        bus.consume::<Verdict, _>(spec, verdicts, stop).await?;
+        Ok("verdicts")
+    });
+
+    // Ends after the consumers, so that their last lines are sent.
+    let after = CancellationToken::new();
+    let _end = after.clone().drop_guard();
+    let mut others = JoinSet::new();
+    if let Some(influx) = influx {
+        let stop = after.clone();
+        others.spawn(async move {
+            influx.run(stop).await;
+            "influx"
+        });
+    }
+    others.spawn(upkeep(config.clone(), deps.store.clone(), series, after.clone()));
+
+    let failure = tokio::select! {
+        () = shutdown.cancelled() => None,
+        Some(ended) = consumers.join_next() => match ended? {
+            Ok(_) if shutdown.is_cancelled() => None,
+            Ok(name) => Some(RunError::Ended(name)),
+            Err(error) => Some(error),
+        },
+        Some(ended) = others.join_next() => Some(RunError::Ended(ended?)),
+    };
+    if let Some(failure) = failure {
+        return Err(failure);
+    }
+    let rest = async {
+        while consumers.join_next().await.is_some() {}
+        after.cancel();
+        while others.join_next().await.is_some() {}
+    };
+    if tokio::time::timeout(config.drain_timeout.0, rest).await.is_err() {
+        tracing::warn!("not everything in hand was finished in time; it comes again");
+    }
+    Ok(())
+}
+
+/// Takes stale series away and deletes old minutes.
+async fn upkeep(config: Config, store: Store, series: Arc<Series>, stop: CancellationToken) -> &'static str {
+    let mut sweep = tokio::time::interval((config.stale_after.0 / 6).max(Duration::from_millis(50)));
+    let mut prune = tokio::time::interval(config.prune_interval.0.max(Duration::from_secs(1)));
+    for every in [&mut sweep, &mut prune] {
+        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    }
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return "upkeep",
+            _ = sweep.tick() => series.sweep(),
+            _ = prune.tick() => {
+                if !config.rollups {
+                    continue;
+                }
+                let pruned = tokio::select! {
+                    () = stop.cancelled() => return "upkeep",
+                    pruned = store.prune_measures(config.retention.0) => pruned,
+                };
+                match pruned {
+                    Ok(0) => {}
+                    Ok(n_rows) => tracing::info!(n_rows, "old minute rollups were deleted"),
+                    Err(error) => tracing::warn!(error = %error.chain(), "old minute rollups were not deleted"),
+                }
+            }
+        }
+    }
+}
