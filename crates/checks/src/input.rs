@@ -6,7 +6,7 @@ use ow_domain::capture::{BodyEnd, Capture, FailureKind, ObjectKind, Outcome, Pha
 use ow_domain::facts::SegmentFacts;
 use ow_domain::policy::ChannelPolicy;
 use ow_domain::{Span, Time, TrackId};
-use ow_hls::{Issue, MediaPlaylist, MultivariantPlaylist};
+use ow_hls::{Issue, MediaPlaylist};
 use ow_timeline::Step;
 
 use crate::judge::memory::{MvpMemory, RewriteVerdict};
@@ -53,8 +53,6 @@ pub enum BodyKind {
 /// A multivariant playlist that was read.
 pub struct MvpLoad<'a> {
     pub capture: &'a Capture,
-    pub policy: &'a ChannelPolicy,
-    pub playlist: &'a MultivariantPlaylist,
     pub issues: &'a [Issue],
     /// Canonical form now, and that of the load before.
     pub now: &'a MvpMemory,

@@ -18,6 +18,8 @@ pub(crate) const MAX_PENDING_REWRITES: usize = 16;
 pub(crate) const MAX_TRACKS: usize = 256;
 /// Lines of a canonical multivariant playlist.
 pub(crate) const MAX_MVP_LINES: usize = 512;
+/// Breaches remembered of a multivariant playlist.
+pub(crate) const MAX_MVP_ISSUES: usize = 16;
 /// Latency samples: one each ten seconds over ten minutes.
 const MAX_LATENCIES: usize = 60;
 const LATENCY_EVERY: Span = Span::from_secs(10);
@@ -40,6 +42,7 @@ pub(crate) struct StreamMemory {
     pub mvp: Option<MvpMemory>,
     /// Digest of the last multivariant playlist, so that an unchanged one is not read again.
     pub mvp_digest: Option<String>,
+    pub mvp_issues: Vec<ow_hls::Issue>,
     pub segments: VecDeque<SegmentLoad>,
     pub last_capture_at: Option<Time>,
     /// Manifest loads that failed since the last that worked.
@@ -59,6 +62,7 @@ impl StreamMemory {
             entry_ok_at: None,
             mvp: None,
             mvp_digest: None,
+            mvp_issues: Vec::new(),
             segments: VecDeque::new(),
             last_capture_at: None,
             n_failed: 0,

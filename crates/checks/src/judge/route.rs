@@ -11,8 +11,8 @@ use ow_timeline::{BodyDigest, Freshness, HlsTracker, KeyRules, Observation};
 
 use super::ProbeMemory;
 use super::memory::{
-    Age, HostMemory, LatencyMemory, MAX_DIGESTS, MAX_PENDING_REWRITES, MAX_SEGMENT_LOADS, MAX_TRACKS, PendingRewrite,
-    RewriteVerdict, SegmentLoad, StreamMemory, TrackMemory,
+    Age, HostMemory, LatencyMemory, MAX_DIGESTS, MAX_MVP_ISSUES, MAX_PENDING_REWRITES, MAX_SEGMENT_LOADS, MAX_TRACKS,
+    PendingRewrite, RewriteVerdict, SegmentLoad, StreamMemory, TrackMemory,
 };
 use super::run::{About, Runner};
 use crate::canonical;
@@ -281,31 +281,30 @@ fn playlist(
         return;
     }
     let digest = load.response().and_then(|r| r.digest.as_deref());
-    if capture.object == ObjectKind::Mvp && (not_modified || digest.is_some() && digest == stream.mvp_digest.as_deref())
-    {
+    let same = not_modified || digest.is_some() && digest == stream.mvp_digest.as_deref();
+    if capture.object == ObjectKind::Mvp && same {
+        // The same document breaks the same rules again; one without a breach need not be looked at.
+        if !stream.mvp_issues.is_empty() {
+            let issues = std::mem::take(&mut stream.mvp_issues);
+            let now = stream.mvp.clone().unwrap_or_default();
+            run_mvp(run, alarms, about, &MvpLoad { capture, issues: &issues, now: &now, before: None });
+            stream.mvp_issues = issues;
+        }
         return;
     }
     let parsed = match &capture.body {
-        // The same body as last time need not be read again: its issues counted then.
         Some(body) if readable => Some(ow_hls::parse(body.text.as_bytes(), Variables::default())),
         _ => None,
     };
     if let (ObjectKind::Mvp, Some((Playlist::Multivariant(mvp), issues))) = (capture.object, &parsed) {
         let now = canonical::canonical(mvp);
         let before = stream.mvp.take();
-        let input =
-            MvpLoad { capture, policy: run.policy(), playlist: mvp, issues, now: &now, before: before.as_ref() };
-        run.checks(alarms, about, |check, params, out| match check {
-            Run::MvpLoad(check) => {
-                check(&input, params, out);
-                true
-            }
-            _ => false,
-        });
+        run_mvp(run, alarms, about, &MvpLoad { capture, issues, now: &now, before: before.as_ref() });
         let broken = issues.iter().any(|i| i.kind.family() == IssueFamily::Syntax);
-        // A broken document is no state to compare with; an unchanged one need not be read again.
+        // A broken document is no state to compare with.
         stream.mvp = if broken { before } else { Some(now) };
-        stream.mvp_digest = if broken { None } else { digest.map(str::to_owned) };
+        stream.mvp_digest = digest.map(str::to_owned);
+        stream.mvp_issues = issues.iter().take(MAX_MVP_ISSUES).cloned().collect();
         stream.max_height =
             mvp.variants.iter().filter_map(|v| v.resolution.map(|r| r.height)).max().or(stream.max_height);
         return;
@@ -337,6 +336,16 @@ fn playlist(
     }
     let about = About { track: Some(&track.id), ..*about };
     step(stream, alarms, run, &about, &track.id, media, not_modified, issues);
+}
+
+fn run_mvp(run: &mut Runner<'_>, alarms: &mut crate::alarms::Alarms, about: &About<'_>, input: &MvpLoad<'_>) {
+    run.checks(alarms, about, |check, params, out| match check {
+        Run::MvpLoad(check) => {
+            check(input, params, out);
+            true
+        }
+        _ => false,
+    });
 }
 
 /// Too broken to be compared with earlier ones.

@@ -1,0 +1,500 @@
+//! The language of the fixtures: one input per line, `=>` and the findings it must give. See fixtures/README.md.
+
+use std::collections::BTreeMap;
+
+use ow_checks::{ChannelJudge, Finding};
+use ow_domain::capture::{
+    BodyEnd, Capture, Exchange, Failure, FailureKind, ManifestBody, ObjectKind, Outcome, Phase, Promised, Protocol,
+    Response, Timings, TlsFacts, Track, TrackKind,
+};
+use ow_domain::facts::{Container, ElementaryFacts, EsKind, Mp4Facts, SegmentFacts, TsFacts};
+use ow_domain::job::{FetchLimits, StreamJob};
+use ow_domain::policy::{ChannelClass, ChannelPolicy, CheckSettings};
+use ow_domain::verdict::Position;
+use ow_domain::{ChannelId, ProbeId, Span, StreamId, Time, TrackId};
+
+pub const START: Time = Time::from_unix_micros(1_800_000_000_000_000);
+
+/// One case of a fixture file.
+pub struct Case {
+    pub file: String,
+    pub name: String,
+    pub lines: Vec<(usize, String)>,
+}
+
+/// Every fenced block of a file with the heading above it.
+pub fn cases(file: &str, text: &str) -> Vec<Case> {
+    let mut cases = Vec::new();
+    let (mut name, mut block) = (String::new(), None);
+    for (index, line) in text.lines().enumerate() {
+        if let Some(heading) = line.strip_prefix("## ") {
+            name = heading.trim().to_owned();
+        } else if line.starts_with("```") {
+            block = match block.take() {
+                None => Some(Vec::new()),
+                Some(lines) => {
+                    cases.push(Case { file: file.to_owned(), name: name.clone(), lines });
+                    None
+                }
+            };
+        } else if let Some(block) = &mut block {
+            let code = line.split(" # ").next().unwrap_or(line).trim();
+            if !code.is_empty() && !code.starts_with('#') {
+                block.push((index + 1, code.to_owned()));
+            }
+        }
+    }
+    assert!(block.is_none(), "{file}: a block is not closed");
+    cases
+}
+
+/// Words and `key=value` options of a line.
+struct Words<'a> {
+    words: Vec<&'a str>,
+    options: BTreeMap<&'a str, &'a str>,
+}
+
+impl<'a> Words<'a> {
+    fn new(text: &'a str) -> Self {
+        let (mut words, mut options) = (Vec::new(), BTreeMap::new());
+        for word in text.split_whitespace() {
+            match word.split_once('=') {
+                Some((key, value)) => {
+                    options.insert(key, value);
+                }
+                None => words.push(word),
+            }
+        }
+        Self { words, options }
+    }
+    fn number(&self, key: &str) -> Option<f64> {
+        self.options.get(key).map(|v| v.parse().unwrap_or_else(|_| panic!("{key}={v} is no number")))
+    }
+    fn has(&self, word: &str) -> bool {
+        self.words.contains(&word)
+    }
+    /// `key.103=value` as (103, value).
+    fn numbered(&self, key: &str) -> BTreeMap<u64, &'a str> {
+        let numbered = self.options.iter().filter_map(|(k, v)| {
+            let number = k.strip_prefix(key)?.strip_prefix('.')?;
+            Some((number.parse().unwrap_or_else(|_| panic!("{k} has no number")), *v))
+        });
+        numbered.collect()
+    }
+    fn list(&self, key: &str) -> Vec<u64> {
+        self.options
+            .get(key)
+            .map(|v| v.split(',').map(|n| n.parse().unwrap_or_else(|_| panic!("{key}: {n}"))).collect())
+            .unwrap_or_default()
+    }
+}
+
+/// Runs a case; returns every finding. Panics with file, line and difference where something else was expected.
+pub fn run(case: &Case) -> Vec<Finding> {
+    let mut policy = policy();
+    let mut judge: Option<ChannelJudge> = None;
+    let mut seq = 0;
+    let mut all = Vec::new();
+    let mut ignored: Vec<String> = Vec::new();
+    for (number, line) in &case.lines {
+        let place = format!("{}:{number} ({}): {line}", case.file, case.name);
+        let (input, expected) = line.split_once("=>").map_or((line.as_str(), ""), |(a, b)| (a.trim(), b.trim()));
+        let words = Words::new(input);
+        match words.words.first().copied() {
+            Some("policy") => {
+                set_policy(&mut policy, &words);
+                if let Some(judge) = &mut judge {
+                    judge.set_policy(policy.clone(), judge.now());
+                }
+            }
+            Some("ignore") => ignored.extend(words.words[1..].iter().map(|w| (*w).to_owned())),
+            Some("conditions") => {
+                let judge = judge.as_ref().unwrap_or_else(|| panic!("{place}: nothing was judged yet"));
+                let found: Vec<String> = judge
+                    .conditions()
+                    .iter()
+                    .filter(|c| !ignored.contains(&c.check))
+                    .map(|c| describe(&c.check, c.severity, c.subject.track.as_ref(), c.subject.reason.as_deref()))
+                    .collect();
+                compare(&place, expected, found);
+            }
+            Some("at" | "tick") => {
+                let at =
+                    START + Span::from_secs_f64(words.words[1].parse().unwrap_or_else(|_| panic!("{place}: time")));
+                let judge = judge.get_or_insert_with(|| ChannelJudge::new(policy.clone(), START));
+                seq += 1;
+                let position = Position { epoch: 1, seq };
+                let judged = if words.words[0] == "tick" {
+                    judge.tick(at, position)
+                } else {
+                    judge.apply(&capture(&words, at, seq), position)
+                };
+                // A snapshot in between changes nothing.
+                let text = serde_json::to_string(&*judge).unwrap();
+                *judge = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{place}: snapshot: {e}"));
+                for finding in &judged.findings {
+                    check_finding(&place, finding);
+                }
+                let found: Vec<String> = judged
+                    .findings
+                    .iter()
+                    .filter(|f| !ignored.contains(&f.check))
+                    .map(|f| describe(&f.check, f.severity, f.subject.track.as_ref(), f.subject.reason.as_deref()))
+                    .collect();
+                compare(&place, expected, found);
+                all.extend(judged.findings);
+            }
+            _ => panic!("{place}: unknown line"),
+        }
+    }
+    all
+}
+
+/// Every message is one sentence of at most 255 bytes that names the measured and the expected value.
+fn check_finding(place: &str, finding: &Finding) {
+    let Finding { message, value, limit, .. } = finding;
+    assert!(message.len() <= 255 && !message.contains('\n'), "{place}: {message}");
+    assert!(!value.is_empty() && message.contains(value.as_str()), "{place}: {message:?} lacks {value:?}");
+    assert!(!limit.is_empty() && message.contains(limit.as_str()), "{place}: {message:?} lacks {limit:?}");
+    let evidence = finding.evidence.as_ref().unwrap_or_else(|| panic!("{place}: no evidence"));
+    assert!(!evidence.url.contains('?'), "{place}: {}", evidence.url);
+}
+
+fn describe(check: &str, severity: ow_domain::Severity, track: Option<&TrackId>, reason: Option<&str>) -> String {
+    let mut text = format!("{check} {severity}");
+    if let Some(track) = track {
+        text.push_str(&format!(" {track}"));
+    }
+    if let Some(reason) = reason {
+        text.push_str(&format!(" ({reason})"));
+    }
+    text
+}
+
+/// Expectations name check and severity, and track and reason where they matter; order does not matter.
+fn compare(place: &str, expected: &str, mut found: Vec<String>) {
+    let mut wanted: Vec<&str> = expected.split(';').map(str::trim).filter(|w| !w.is_empty() && *w != "none").collect();
+    let before = found.clone();
+    wanted.retain(|want| {
+        let words: Vec<&str> = want.split_whitespace().collect();
+        let hit = found.iter().position(|f| {
+            let have: Vec<&str> = f.split_whitespace().collect();
+            have.len() >= 2
+                && words.len() >= 2
+                && have[..2] == words[..2]
+                && words[2..].iter().all(|w| have.contains(w))
+        });
+        match hit {
+            Some(at) => {
+                found.remove(at);
+                false
+            }
+            None => true,
+        }
+    });
+    assert!(
+        wanted.is_empty() && found.is_empty(),
+        "{place}\n  found    {before:?}\n  missing  {wanted:?}\n  surplus  {found:?}"
+    );
+}
+
+fn policy() -> ChannelPolicy {
+    ChannelPolicy {
+        channel: ChannelId::new("vtv3").unwrap(),
+        name: "VTV3".into(),
+        revision: 1,
+        enabled: true,
+        class: ChannelClass::Linear,
+        streams: vec![StreamJob {
+            stream: StreamId::new("main").unwrap(),
+            protocol: Protocol::Hls,
+            url: "http://o.example/live/master.m3u8?token=secret".into(),
+            headers: Vec::new(),
+            depth: Default::default(),
+        }],
+        probes: Vec::new(),
+        limits: FetchLimits::default(),
+        checks: CheckSettings { startup_grace_s: Some(0.0), ..CheckSettings::default() },
+        event_end: None,
+        labels: Default::default(),
+        packager: None,
+        region: None,
+        runbook: None,
+    }
+}
+
+fn set_policy(policy: &mut ChannelPolicy, words: &Words<'_>) {
+    policy.revision += 1;
+    for (key, value) in &words.options {
+        let number = || value.parse::<f64>().unwrap_or_else(|_| panic!("{key}={value}"));
+        match *key {
+            "class" => policy.class = serde_json::from_value((*value).into()).unwrap(),
+            "end" => policy.event_end = Some(START + Span::from_secs_f64(number())),
+            "grace" => policy.checks.startup_grace_s = Some(number()),
+            "latency-max" => policy.checks.latency_max_s = Some(number()),
+            "entry" => policy.streams[0].url = format!("http://o.example/live/{value}"),
+            "off" => policy.checks.overrides.entry((*value).to_owned()).or_default().enabled = Some(false),
+            _ => panic!("policy: {key} is unknown"),
+        }
+    }
+}
+
+fn capture(words: &Words<'_>, at: Time, seq: u64) -> Capture {
+    let took = Span::from_secs_f64(words.number("took").unwrap_or(0.0));
+    let kind = words.words.get(2).copied().unwrap_or_default();
+    let track_name = words.options.get("track").copied().unwrap_or("video");
+    let object = match words.options.get("of").copied().unwrap_or(kind) {
+        "mvp" => ObjectKind::Mvp,
+        "init" => ObjectKind::Init,
+        "segment" => ObjectKind::Segment,
+        "list" | "playlist" => ObjectKind::MediaPlaylist,
+        other => panic!("{other} is no object"),
+    };
+    let host = words.options.get("host").copied().unwrap_or("http://o.example");
+    let number = words.number("num").map(|n| n as u64);
+    let url = match object {
+        ObjectKind::Mvp => format!("{host}/live/master.m3u8?token={seq}"),
+        ObjectKind::MediaPlaylist => {
+            format!("{host}/live/{}.m3u8?token={seq}", words.options.get("url").unwrap_or(&track_name))
+        }
+        ObjectKind::Init => format!("{host}/live/{track_name}-init.mp4?token={seq}"),
+        _ => format!("{host}/live/{track_name}-{}.ts?token={seq}", number.unwrap_or(seq)),
+    };
+    let (outcome, body) = outcome(words, kind, at + took);
+    let is_segment = object == ObjectKind::Segment;
+    let media = is_segment && matches!(&outcome, Outcome::Response(r) if matches!(r.status, 200 | 206));
+    Capture {
+        id: format!("capture-{seq}"),
+        channel: ChannelId::new("vtv3").unwrap(),
+        stream: StreamId::new("main").unwrap(),
+        protocol: Protocol::Hls,
+        probe: ProbeId::new("hcm-1").unwrap(),
+        job_revision: 1,
+        seq,
+        object,
+        track: (object != ObjectKind::Mvp).then(|| track(track_name)),
+        promised: is_segment.then(|| Promised {
+            number,
+            duration_us: Some(Span::from_secs_f64(words.number("dur").unwrap_or(6.0)).micros()),
+            byte_range: None,
+            discontinuity: false,
+            listed_at: at,
+            independent: words.has("independent"),
+            from_edge: 0,
+            key_method: words.options.get("key").map(|v| (*v).to_owned()),
+        }),
+        exchange: Exchange {
+            origin: url.split("/live").next().unwrap_or_default().to_owned(),
+            url,
+            final_url: None,
+            method: "GET".into(),
+            t_req: at,
+            t_end: at + took,
+            timings: Timings { reused: words.has("reused"), ttfb_us: Some(5_000), ..Timings::default() },
+            remote_addr: Some("192.0.2.7:80".into()),
+            http_version: Some("HTTP/1.1".into()),
+            tls: words.number("cert-left").map(|left| TlsFacts {
+                version: "TLSv1.3".into(),
+                cipher: "TLS13_AES_128_GCM_SHA256".into(),
+                not_after: Some(at + Span::from_secs_f64(left * 86_400.0)),
+                not_before: words.number("cert-validity").map(|v| at + Span::from_secs_f64((left - v) * 86_400.0)),
+                leaf_sha256: Some("ab".repeat(32)),
+            }),
+            redirects: Vec::new(),
+            failed_addresses: Vec::new(),
+            outcome,
+        },
+        clock_uncertainty_us: words.number("u").map_or(0, |u| Span::from_secs_f64(u).micros()),
+        body: body.map(|text| ManifestBody { text, lossy: false }),
+        facts: media.then(|| facts(words)),
+        retry: words.has("retry"),
+        extra: words.has("extra"),
+        late_polls: words.number("late").unwrap_or(0.0) as u32,
+    }
+}
+
+fn track(name: &str) -> Track {
+    let kind = match name.split('-').next() {
+        Some("audio") => TrackKind::Audio,
+        Some("text") => TrackKind::Text,
+        _ => TrackKind::Video,
+    };
+    Track {
+        id: TrackId::new(name).unwrap(),
+        kind,
+        bandwidth: Some(4_000_000),
+        average_bandwidth: None,
+        width: None,
+        height: None,
+        codecs: None,
+        language: None,
+    }
+}
+
+fn outcome(words: &Words<'_>, kind: &str, t_end: Time) -> (Outcome, Option<String>) {
+    let named = |text: &str| serde_json::Value::from(text);
+    if kind == "fail" {
+        let phase: Phase = serde_json::from_value(named(words.words[3])).unwrap();
+        let kind: FailureKind = serde_json::from_value(named(words.words[4])).unwrap();
+        return (Outcome::Failed(Failure { phase, kind, detail: "as scripted".into() }), None);
+    }
+    let mut status = 200;
+    let mut body = None;
+    match kind {
+        "status" => status = words.words[3].parse().unwrap(),
+        "list" => body = Some(playlist(words, t_end)),
+        "mvp" => body = Some(multivariant(words)),
+        "html" => body = Some("<!DOCTYPE html><html><body>Welcome</body></html>\n".to_owned()),
+        "segment" | "init" => {}
+        other => panic!("{other} is no input"),
+    }
+    let mut body_end = if status >= 400 { BodyEnd::NotRead } else { BodyEnd::Complete };
+    if let Some(end) = words.options.get("end") {
+        body_end = serde_json::from_value(named(end)).unwrap();
+        body = None;
+    }
+    let bytes = words.number("bytes").map_or(body.as_ref().map_or(3_000_000, |b| b.len() as u64), |b| b as u64);
+    let identity = words.options.get("digest").map(|d| (*d).to_owned()).or_else(|| body.clone());
+    let mut headers = vec![("server".to_owned(), "packager".to_owned())];
+    if let Some(age) = words.options.get("age") {
+        headers.push(("age".into(), (*age).into()));
+    }
+    let response = Response {
+        status,
+        headers,
+        body_bytes: bytes,
+        content_length: Some(words.number("length").map_or(bytes, |l| l as u64)),
+        body_end,
+        digest: identity.map(|text| {
+            let hash =
+                text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+            format!("{hash:064x}")
+        }),
+        sniff: None,
+    };
+    (Outcome::Response(response), body)
+}
+
+/// `list 100..105 td=6 dur=6 dur.103=6.5 name=s shift=0 uri.102=b.ts disc=100 gap=104 dseq=3 lag=10 pdt.103=1.2`
+fn playlist(words: &Words<'_>, t_end: Time) -> String {
+    let (first, last) = words.words[3].split_once("..").expect("a range");
+    let (first, last): (u64, u64) = (first.parse().unwrap(), last.parse().unwrap());
+    let td = words.number("td").unwrap_or(6.0);
+    let dur = words.number("dur").unwrap_or(td);
+    let (durs, uris, pdts) = (words.numbered("dur"), words.numbered("uri"), words.numbered("pdt"));
+    let (discs, gaps) = (words.list("disc"), words.list("gap"));
+    let name = words.options.get("name").copied().unwrap_or("s");
+    let shift = words.number("shift").unwrap_or(0.0) as i64;
+    let query = words.options.get("token").map(|t| format!("?token={t}")).unwrap_or_default();
+    let duration = |n: u64| durs.get(&n).map_or(dur, |d| d.parse().unwrap());
+    let mut text = String::new();
+    if words.has("bom") {
+        text.push('\u{feff}');
+    }
+    text.push_str("#EXTM3U\n#EXT-X-VERSION:6\n");
+    if !words.has("no-td") {
+        text.push_str(&format!("#EXT-X-TARGETDURATION:{td}\n"));
+    }
+    text.push_str(&format!("#EXT-X-MEDIA-SEQUENCE:{first}\n"));
+    if let Some(dseq) = words.options.get("dseq") {
+        text.push_str(&format!("#EXT-X-DISCONTINUITY-SEQUENCE:{dseq}\n"));
+    }
+    if let Some(comment) = words.options.get("comment") {
+        text.push_str(&format!("# {comment}\n"));
+    }
+    // Date-times: `lag` is the latency at the end of the newest, `date` the offset of segment 0 from the start.
+    let total: f64 = (first..=last).map(&duration).sum();
+    let mut date = match (words.number("lag"), words.number("date")) {
+        (Some(lag), _) => Some(t_end + Span::from_secs_f64(-lag - total)),
+        (None, Some(date)) => Some(START + Span::from_secs_f64(date + first as f64 * dur)),
+        (None, None) => None,
+    };
+    if let Some(date) = &mut date {
+        for (_, offset) in pdts.iter().filter(|(n, _)| **n < first) {
+            *date += Span::from_secs_f64(offset.parse().unwrap());
+        }
+    }
+    for n in first..=last {
+        if discs.contains(&n) {
+            text.push_str("#EXT-X-DISCONTINUITY\n");
+        }
+        if let Some(date) = &mut date {
+            if let Some(offset) = pdts.get(&n) {
+                *date += Span::from_secs_f64(offset.parse().unwrap());
+            }
+            text.push_str(&format!("#EXT-X-PROGRAM-DATE-TIME:{date}\n"));
+            *date += Span::from_secs_f64(duration(n));
+        }
+        if gaps.contains(&n) {
+            text.push_str("#EXT-X-GAP\n");
+        }
+        let uri = uris.get(&n).map_or_else(|| format!("{name}{}.ts", n as i64 + shift), |u| (*u).to_owned());
+        text.push_str(&format!("#EXTINF:{:.3},\n{uri}{query}\n", duration(n)));
+    }
+    if words.has("endlist") {
+        text.push_str("#EXT-X-ENDLIST\n");
+    }
+    text
+}
+
+/// `mvp 1080,720 audio=a1 declared=a1 host-token` and oddities: `broken`, `unknown-tag`.
+fn multivariant(words: &Words<'_>) -> String {
+    let mut text = String::from("#EXTM3U\n#EXT-X-VERSION:6\n");
+    if words.has("unknown-tag") {
+        text.push_str("#EXT-X-FOO:1\n");
+    }
+    if let Some(group) = words.options.get("declared") {
+        text.push_str(&format!("#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"{group}\",NAME=\"en\",URI=\"audio.m3u8\"\n"));
+    }
+    let audio = words.options.get("audio").map(|g| format!(",AUDIO=\"{g}\"")).unwrap_or_default();
+    for height in words.words[3].split(',') {
+        let height: u32 = height.parse().unwrap();
+        let (bandwidth, width) = (height * 4_000, height * 16 / 9);
+        text.push_str(&format!("#EXT-X-STREAM-INF:BANDWIDTH={bandwidth},RESOLUTION={width}x{height}{audio}\n"));
+        if words.has("broken") {
+            text.push_str("#EXT-X-INDEPENDENT-SEGMENTS\n");
+        }
+        let query = words.options.get("token").map(|t| format!("?token={t}")).unwrap_or_default();
+        text.push_str(&format!("v{height}.m3u8{query}\n"));
+    }
+    text
+}
+
+/// `segment num=101 dur=6 media=6.04 fps=25 nokey text empty-ts empty-mdat`
+fn facts(words: &Words<'_>) -> SegmentFacts {
+    let bytes = words.number("bytes");
+    if words.has("html") || words.has("text") {
+        return SegmentFacts { container: Container::Text, ..SegmentFacts::default() };
+    }
+    if bytes == Some(0.0) {
+        return SegmentFacts { container: Container::Empty, ..SegmentFacts::default() };
+    }
+    if words.has("empty-mdat") {
+        let mp4 = Mp4Facts { boxes: vec!["moof".into(), "mdat".into()], ..Mp4Facts::default() };
+        return SegmentFacts { container: Container::IsoBmff, mp4: Some(mp4), ..SegmentFacts::default() };
+    }
+    let ts = Some(TsFacts { n_packets: 1_000, pat_pmt_first: true, ..TsFacts::default() });
+    if words.has("empty-ts") {
+        return SegmentFacts { container: Container::MpegTs, ts, ..SegmentFacts::default() };
+    }
+    let media = words.number("media").or(words.number("dur")).unwrap_or(6.0);
+    let fps = words.number("fps").unwrap_or(25.0);
+    let kind =
+        if words.options.get("track").is_some_and(|t| t.starts_with("audio")) { EsKind::Audio } else { EsKind::Video };
+    SegmentFacts {
+        container: Container::MpegTs,
+        elementary: vec![ElementaryFacts {
+            kind,
+            codec: "h264".into(),
+            timescale: 90_000,
+            duration: Some((media * 90_000.0).round() as i64),
+            n_access_units: (media * fps) as u32,
+            access_unit_duration: Some((90_000.0 / fps) as i64),
+            starts_with_keyframe: (kind == EsKind::Video).then(|| !words.has("nokey")),
+            payload_bytes: 2_900_000,
+            ..ElementaryFacts::default()
+        }],
+        ts,
+        ..SegmentFacts::default()
+    }
+}
