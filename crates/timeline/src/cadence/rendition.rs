@@ -29,6 +29,8 @@ pub struct HlsCadence {
     target_duration: Option<Span>,
     n_errors: u32,
     newest: Option<(u64, SegmentKey)>,
+    /// Newest number of the last poll while that lies below `newest`.
+    lower: Option<u64>,
     known: Known,
     resources: Known,
     last_oldest_probe: Option<Time>,
@@ -46,6 +48,7 @@ impl HlsCadence {
             target_duration: None,
             n_errors: 0,
             newest: None,
+            lower: None,
             known: Known::default(),
             resources: Known::default(),
             last_oldest_probe: None,
@@ -79,6 +82,7 @@ impl HlsCadence {
         let Polled { t_req, t_end, final_url, playlist } = polled;
         self.n_errors = 0;
         let keys = rules.keys(final_url, &playlist.segments);
+        self.follow_restart(playlist);
         let outcome = self.classify(playlist, &keys);
         let mut plan = PollPlan { outcome, ..PollPlan::default() };
         if let (Some(last), Some(&key)) = (playlist.segments.last(), keys.last()) {
@@ -141,6 +145,20 @@ impl HlsCadence {
     fn may_confirm(&self, t_req: Time) -> bool {
         let td = self.target_duration.unwrap_or(Span::ZERO);
         self.last_confirm.is_none_or(|last| t_req - last >= td)
+    }
+
+    /// Numbers below the newest that grow from poll to poll: a packager that was restarted and names its files as
+    /// before, or an edge that lags for long. Either way what it lists now is looked at as new.
+    fn follow_restart(&mut self, playlist: &MediaPlaylist) {
+        let last = playlist.segments.last().map(|segment| segment.msn);
+        let below = last.filter(|&last| self.newest.is_some_and(|(newest, _)| last < newest));
+        if below.zip(self.lower).is_some_and(|(now, before)| now > before) {
+            self.known = Known::default();
+            self.newest = None;
+            self.lower = None;
+        } else {
+            self.lower = below;
+        }
     }
 
     fn classify(&self, playlist: &MediaPlaylist, keys: &[SegmentKey]) -> PollOutcome {

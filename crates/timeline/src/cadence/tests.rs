@@ -158,6 +158,19 @@ fn a_reset_candidate_is_confirmed_after_a_second_once_per_target_duration() {
 }
 
 #[test]
+fn a_restart_that_reuses_names_is_followed() {
+    let mut one = One::new();
+    one.poll(0, &playlist(0..=5));
+    one.poll(6000, &playlist(1..=6));
+    assert_eq!(msns(&one.poll(60_000, &playlist(0..=1))), [(0, SegmentReason::OldestProbe)]);
+    assert_eq!(
+        msns(&one.poll(63_000, &playlist(0..=2))),
+        [(2, SegmentReason::FirstSight), (0, SegmentReason::OldestProbe)]
+    );
+    assert_eq!(msns(&one.poll(69_000, &playlist(0..=3))), [(3, SegmentReason::New)]);
+}
+
+#[test]
 fn init_sections_and_keys_are_planned_once() {
     let mut one = One::new();
     let map = |uri: &str| Some(std::sync::Arc::new(ow_hls::Map { line: 4, uri: uri.into(), byte_range: None }));

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use ow_domain::Span;
+
 use super::timeline::Timeline;
 use super::view::View;
 use super::{EXTINF_TOLERANCE, PDT_TOLERANCE};
@@ -9,6 +11,9 @@ use crate::SegmentKey;
 
 /// Places in history kept per key: slate loops repeat one key for hours.
 const MAX_PLACES: usize = 4;
+
+/// Far more than rounding and drift of derived PDT.
+const PDT_CONTRADICTION: Span = Span::from_secs(1);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Relation {
@@ -34,6 +39,9 @@ pub(super) fn relate(timeline: &Timeline, view: &View<'_>) -> Relation {
                 n_other += 1;
             }
         }
+    }
+    if n_same > 0 && view.n1 < timeline.a1 && contradicts(timeline, view) {
+        return Relation::Unknown;
     }
     if n_same > 0 && n_other == 0 {
         return Relation::Aligned;
@@ -135,6 +143,22 @@ fn shift(timeline: &Timeline, view: &View<'_>, alignment: &[(usize, u64)]) -> Op
 
 fn repeats(view: &View<'_>, i: usize) -> bool {
     view.items.iter().filter(|item| item.key == view.items[i].key).count() > 1
+}
+
+/// Would be an old copy by its names, but at least half of the shared segments have another PDT or EXTINF: a packager
+/// that was restarted and numbers its files as before. (An old copy repeats both.)
+fn contradicts(timeline: &Timeline, view: &View<'_>) -> bool {
+    let (mut n_shared, mut n_contradict) = (0usize, 0usize);
+    for item in &view.items {
+        let Some(facts) = timeline.find(item.segment.msn).map(|record| record.now()) else { continue };
+        if facts.key != item.key {
+            continue;
+        }
+        n_shared += 1;
+        let moved = facts.pdt.zip(item.pdt).is_some_and(|(a, b)| (a - b).abs() > PDT_CONTRADICTION);
+        n_contradict += usize::from(moved || (facts.duration - item.duration).abs() > EXTINF_TOLERANCE);
+    }
+    n_contradict > 0 && n_contradict * 2 >= n_shared
 }
 
 /// Case E; the value says whether PDT was compared.

@@ -199,3 +199,24 @@ fn answers_out_of_order_and_delta_updates_are_not_judged() {
     let first = Probe::new().observe(0.0, 0.1, None, Outcome::NotModified);
     assert_eq!((first.classification, first.epoch), (Classification::Failed, 0));
 }
+
+#[test]
+fn a_restart_that_reuses_names_is_no_old_copy() {
+    let date = |minute: u32| format!("#EXT-X-PROGRAM-DATE-TIME:2026-11-22T09:{minute:02}:00.000Z");
+    let mut probe = Probe::new();
+    probe.poll(0.0, &Text::new(0..=5).tag(0, &date(0)));
+    probe.poll(6.0, &Text::new(1..=6).tag(0, &date(0)).tag(1, "# the date stays on the head"));
+    let again = |last| Text::new(0..=last).tag(0, &date(3));
+    let step = probe.poll(180.0, &again(1));
+    assert_eq!(step.classification, Classification::ResetCandidate { first_msn: 0, last_msn: 1, lower_msn: true });
+    let step = probe.poll(181.0, &again(2));
+    assert!(step.timeline_reset().is_some_and(|reset| reset.lower_msn && reset.old_last_msn == 6), "{step:?}");
+    assert_eq!(probe.poll(187.0, &again(3)).classification, advance(1));
+    // Without dates the durations tell; with neither it looks like an old copy.
+    for (extinf, is_copy) in [("5.9", false), ("6.000", true)] {
+        let mut probe = Probe::new();
+        probe.poll(0.0, &Text::new(0..=5));
+        let step = probe.poll(180.0, &Text::new(0..=1).extinf(0, extinf));
+        assert_eq!(step.stale_copy().is_some(), is_copy);
+    }
+}
