@@ -56,6 +56,8 @@ impl Follower {
             deliver_policy,
             ack_policy: AckPolicy::None,
             filter_subject: self.filter.clone(),
+            // Named, as permissions are given on `CONSUMER.CREATE.<stream>.<name>.<filter>`.
+            name: Some(uuid::Uuid::new_v4().simple().to_string()),
             inactive_threshold: Duration::from_secs(30),
             memory_storage: true,
             num_replicas: 1,

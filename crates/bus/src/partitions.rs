@@ -104,6 +104,8 @@ impl PartitionReader {
             deliver_policy,
             ack_policy: AckPolicy::None,
             filter_subject: self.bus.inner.prefix.subject(filter.as_str()),
+            // Named, as permissions are given on `CONSUMER.CREATE.<stream>.<name>.<filter>`.
+            name: Some(uuid::Uuid::new_v4().simple().to_string()),
             inactive_threshold: Duration::from_secs(30),
             memory_storage: true,
             num_replicas: 1,

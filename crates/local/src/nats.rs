@@ -33,7 +33,8 @@ pub struct NatsOptions {
     pub max_memory_store_bytes: u64,
     /// Appended to our configuration, for example accounts. Ignored with `config_file`.
     pub extra_config: String,
-    /// A configuration of its own instead of ours; only address, ports and store folder are overridden.
+    /// A configuration of its own instead of ours; only address and ports are overridden. The store folder comes as
+    /// `OTTWATCH_NATS_STORE` in the environment.
     pub config_file: Option<PathBuf>,
     /// Environment, for passwords that a configuration file refers to.
     pub env: Vec<(String, String)>,
@@ -143,10 +144,12 @@ fn launch(
     fs::create_dir_all(&ports_dir).map_err(LocalError::folder(&ports_dir))?;
     let port = |wanted: Option<u16>| wanted.map_or_else(|| "-1".to_owned(), |p| p.to_string());
     let mut args: Vec<OsString> = Vec::new();
+    let mut env = options.env.clone();
     if let Some(file) = &options.config_file {
         args.extend(["-c".into(), file.into(), "-a".into(), "127.0.0.1".into()]);
         args.extend(["-p".into(), port(client_port).into(), "-m".into(), port(monitor_port).into()]);
-        args.extend(["-sd".into(), folder.join("store").into(), "--ports_file_dir".into(), (&ports_dir).into()]);
+        args.extend(["--ports_file_dir".into(), (&ports_dir).into()]);
+        env.push(("OTTWATCH_NATS_STORE".to_owned(), quoted(&folder.join("store"))));
     } else {
         let path = folder.join("nats.conf");
         let text = config(options, folder, &ports_dir, &port(client_port), &port(monitor_port));
@@ -157,7 +160,7 @@ fn launch(
         name: NAME,
         program: program.to_owned(),
         args,
-        env: options.env.clone(),
+        env,
         run_as: None,
         log: folder.join("server.log"),
         folder: folder.to_owned(),
