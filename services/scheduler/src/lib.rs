@@ -27,6 +27,8 @@ use crate::metrics::Metrics;
 pub struct SchedulerConfig {
     /// Everything is compared and repaired this often; changes are taken at once.
     pub reconcile_interval: HumanDuration,
+    /// Fetchers get this long after our start to give their first sign of life before a channel counts as unwatched.
+    pub probe_grace: HumanDuration,
     /// Create or update streams and buckets at the start.
     pub make_topology: bool,
     /// Copies of each stream: 1, or 3 on a cluster.
@@ -45,6 +47,7 @@ impl Default for SchedulerConfig {
         let size = |bytes: Option<u64>| HumanBytes(bytes.unwrap_or(512 << 20));
         Self {
             reconcile_interval: HumanDuration(Duration::from_secs(5)),
+            probe_grace: HumanDuration(Duration::from_secs(10)),
             make_topology: true,
             stream_replicas: 1,
             captures_size: size(local.captures_bytes),
@@ -115,7 +118,7 @@ pub async fn run(config: SchedulerConfig, deps: Deps, shutdown: CancellationToke
     let tracker = TaskTracker::new();
     let stop = shutdown.child_token();
     let ticks = tracker.spawn(ticks::run(bus.clone(), metrics.clone(), stop.clone()));
-    let reconciler = reconcile::Reconciler::new(bus, ops, metrics);
+    let reconciler = reconcile::Reconciler::new(bus, ops, metrics, config.probe_grace.0);
     let jobs = tracker.spawn(reconciler.run(watch, config.reconcile_interval.0, stop.clone()));
     tracker.close();
     let ended = tokio::select! {

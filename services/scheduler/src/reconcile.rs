@@ -21,15 +21,14 @@ const GATHER: Duration = Duration::from_millis(100);
 const PARALLEL: usize = 16;
 /// A comparison that takes longer is given up and begun again.
 const DEADLINE: Duration = Duration::from_secs(30);
-/// Fetchers get this long after our start to give their first sign of life before a channel counts as unwatched.
-const PROBE_GRACE: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 pub struct Reconciler {
     bus: Bus,
     ops: Ops,
     metrics: Metrics,
-    started: Instant,
+    /// From then on a channel without a live probe counts as unwatched.
+    probes_due: Instant,
     unwatched: BTreeSet<ChannelId>,
 }
 
@@ -43,8 +42,8 @@ enum Pass {
 }
 
 impl Reconciler {
-    pub fn new(bus: Bus, ops: Ops, metrics: Metrics) -> Self {
-        Self { bus, ops, metrics, started: Instant::now(), unwatched: BTreeSet::new() }
+    pub fn new(bus: Bus, ops: Ops, metrics: Metrics, probe_grace: Duration) -> Self {
+        Self { bus, ops, metrics, probes_due: Instant::now() + probe_grace, unwatched: BTreeSet::new() }
     }
 
     pub async fn run(mut self, mut watch: KvWatch<ChannelPolicy>, interval: Duration, stop: CancellationToken) {
@@ -133,7 +132,7 @@ impl Reconciler {
     }
 
     async fn look_for_probes(&mut self, policies: &[ChannelPolicy], now: Time) -> Result<(), BusError> {
-        if self.started.elapsed() < PROBE_GRACE {
+        if Instant::now() < self.probes_due {
             return Ok(());
         }
         let alive = self.bus.kv::<ProbeHeartbeat>(Bucket::Probes).entries(">").await?;
