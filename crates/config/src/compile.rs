@@ -238,10 +238,10 @@ mod tests {
 
     const SET: &str = "
 {apiVersion: ottwatch/v1, kind: Template, metadata: {name: base}, spec: {class: radio, depth: {sampled: 4},
-  limits: {connectTimeout: 1.5s, originRps: 20}, checks: {latencyMax: 20s, overrides: {hls-playlist-stale: {severity: minor, params: {a: 1, b: 2}}}}}}
+  limits: {connectTimeout: 1.5s, originRps: 20}, checks: {latencyMax: 20s, overrides: {hls-playlist-stale: {severity: minor, params: {minor_target_durations: 1, stale_slack_s: 2}}}}}}
 ---
 {apiVersion: ottwatch/v1, kind: Template, metadata: {name: hd}, spec: {extends: base, class: linear,
-  limits: {maxSegmentBytes: 128MiB}, checks: {appleRules: true, dvrWindow: 2h, overrides: {hls-playlist-stale: {params: {b: 3.5}}}}}}
+  limits: {maxSegmentBytes: 128MiB}, checks: {appleRules: true, dvrWindow: 2h, overrides: {hls-playlist-stale: {params: {stale_slack_s: 3.5}}}}}}
 ---
 {apiVersion: ottwatch/v1, kind: Channel, metadata: {name: vtv3, labels: {group: sport}}, spec: {displayName: VTV3 HD, template: hd, probes: [hcm-1],
   streams: [{name: a, protocol: hls, url: 'http://o/a.m3u8', headers: {X-B: '2', X-A: '1'}}, {name: b, protocol: dash, url: 'http://o/b.mpd', depth: head}],
@@ -262,7 +262,10 @@ mod tests {
         assert_eq!(policy.checks.latency_max_s, Some(20.0));
         let stale = &policy.checks.overrides["hls-playlist-stale"];
         assert_eq!((stale.severity, stale.hold.as_deref()), (Some(Severity::Minor), Some("H5")));
-        assert_eq!(stale.params.clone().into_iter().collect::<Vec<_>>(), [("a".into(), 1.0), ("b".into(), 3.5)]);
+        assert_eq!(
+            stale.params.clone().into_iter().collect::<Vec<_>>(),
+            [("minor_target_durations".into(), 1.0), ("stale_slack_s".into(), 3.5)]
+        );
         assert_eq!((policy.streams[0].depth, policy.streams[1].depth), (Depth::Sampled { n: 4 }, Depth::Head));
         assert_eq!(policy.streams[0].headers, [("X-A".into(), "1".into()), ("X-B".into(), "2".into())]);
         assert_eq!(policy.labels["group"], "sport");

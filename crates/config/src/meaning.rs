@@ -105,8 +105,33 @@ fn repeated(spec: &Value, field: &str) -> Vec<Fault> {
 }
 
 /// Check settings of a template or of a channel's overrides.
-fn settings(_spec: &Value, _prefix: &str) -> Vec<Fault> {
-    Vec::new()
+fn settings(spec: &Value, prefix: &str) -> Vec<Fault> {
+    let checks = match crate::compile::checks(&spec["checks"]) {
+        Ok(checks) => checks,
+        // The table has checked every field; this is for what it may have missed.
+        Err(reason) => {
+            return vec![Fault {
+                field: format!("{prefix}checks"),
+                value: String::new(),
+                reason: format!("are not readable: {reason}"),
+                example: "{appleRules: true}".into(),
+            }];
+        }
+    };
+    ow_checks::validate_overrides(&checks)
+        .into_iter()
+        .map(|p| Fault {
+            // Ids and parameters keep their spelling; seconds are a matter of the stored form.
+            field: if p.field.starts_with("overrides.") {
+                format!("{prefix}checks.{}", p.field)
+            } else {
+                format!("{prefix}checks.{}", camel(p.field.trim_end_matches("_s")))
+            },
+            value: p.value,
+            reason: p.reason,
+            example: String::new(),
+        })
+        .collect()
 }
 
 /// `min_severity` -> `minSeverity`, as documents write it.

@@ -28,7 +28,7 @@ spec:
     depth: head
     limits: {connectTimeout: 1.5s, maxSegmentBytes: 1024KiB, allowPrivate: false,
       extraRootsPem: "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"}
-    checks: {latencyMax: 90s, overrides: {hls-playlist-stale: {params: {slack: 2.50, n: 3.0}, enabled: false}}}
+    checks: {latencyMax: 90s, overrides: {hls-playlist-stale: {params: {stale_slack_s: 2.50, critical_min_s: 3.0}, enabled: false}}}
 ---
 apiVersion: ottwatch/v1
 kind: Template
@@ -104,12 +104,12 @@ proptest! {
     /// Any text that a field accepts survives export and reading.
     #[test]
     fn any_text_survives(text in "[^\\x00-\\x1f\\x7f-\\u{9f}]{1,40}", key in "[a-z0-9][a-z0-9._-]{0,12}",
-        pem in "[a-zA-Z0-9:#'\" \\-\n]{1,60}", number in -1.0e9..1.0e9_f64) {
+        pem in "[a-zA-Z0-9:#'\" \\-\n]{1,60}", number in 0.0..1.0e9_f64) {
         let json = |value: &str| serde_json::to_string(value).unwrap();
         let document = format!(
             "apiVersion: ottwatch/v1\nkind: Channel\nmetadata: {{name: a, labels: {{\"{key}\": {}}}}}\nspec: {{displayName: {}, probes: [p],
               streams: [{{name: s, protocol: hls, url: \"http://a/\", headers: {{X: {}}}}}],
-              overrides: {{limits: {{extraRootsPem: {}}}, checks: {{overrides: {{c: {{params: {{n: {number}}}}}}}}}}}}}\n",
+              overrides: {{limits: {{extraRootsPem: {}}}, checks: {{overrides: {{hls-playlist-stale: {{params: {{stale_slack_s: {number}}}}}}}}}}}}}\n",
             json(&text), json(&text), json(&text), json(&pem)
         );
         let before = objects(&document);
@@ -119,9 +119,9 @@ proptest! {
 
     /// The stored form goes through JSON (and `jsonb`) unchanged.
     #[test]
-    fn numbers_survive_json(number in -1.0e9..1.0e9_f64) {
+    fn numbers_survive_json(number in 0.0..1.0e9_f64) {
         let before = objects(&format!("{{apiVersion: ottwatch/v1, kind: Template, metadata: {{name: a}},
-            spec: {{checks: {{overrides: {{c: {{params: {{n: {number}}}}}}}}}}}}}"));
+            spec: {{checks: {{overrides: {{hls-playlist-stale: {{params: {{stale_slack_s: {number}}}}}}}}}}}}}"));
         let text = serde_json::to_string(&before[0].spec).unwrap();
         let back: serde_json::Value = serde_json::from_str(&text).unwrap();
         prop_assert_eq!(&back, &before[0].spec);

@@ -81,6 +81,19 @@ spec:
   eventEnd: 2026-12-24T23:00:00+07:00
 ---
 apiVersion: ottwatch/v1
+kind: Template
+metadata: {name: hd}
+spec:
+  checks:
+    overrides:
+      hls-playlist-stal: {enabled: false}
+      hls-playlist-stale:
+        hold: soon
+        clear: C0
+        params:
+          slak: 3
+---
+apiVersion: ottwatch/v1
 kind: Route
 metadata: {name: all}
 spec:
