@@ -191,6 +191,13 @@ fn answers_out_of_order_and_delta_updates_are_not_judged() {
     let mut probe = Probe::new();
     probe.poll(10.0, &Text::new(100..=105));
     assert_eq!(probe.poll(9.0, &Text::new(101..=106)).classification, Classification::OutOfOrder);
+    // A clock set back by an hour is no reason to go blind.
+    let mut set_back = Probe::new();
+    set_back.poll(3600.0, &Text::new(100..=105));
+    let step = set_back.poll(0.0, &Text::new(100..=105));
+    assert_eq!((step.classification.clone(), step.stale_age()), (Classification::Unchanged, Some(secs(0.0))));
+    assert_eq!(set_back.poll(6.0, &Text::new(101..=106)).classification, advance(1));
+    assert_eq!(set_back.poll(9.0, &Text::new(101..=106)).stale_age(), Some(secs(2.98)));
     let delta = Text::new(100..=105).tag(0, "#EXT-X-SKIP:SKIPPED-SEGMENTS=3");
     let step = probe.poll(12.0, &delta);
     assert!(step.wants_full_playlist && step.classification == Classification::Delta);

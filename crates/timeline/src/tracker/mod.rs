@@ -40,6 +40,10 @@ const MAX_DIGESTS: usize = 32;
 /// Successful responses that make a candidate a new epoch (`reset_confirm_polls`).
 const RESET_CONFIRM_POLLS: u32 = 2;
 
+/// An answer that is older than the last one by more than any request may take is none that was overtaken: the probe's
+/// clock was set back, or another probe took over. Then the numbers go on and only the ages begin again.
+const MAX_OVERTAKING: Span = Span::from_secs(60);
+
 /// Follows one media playlist.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct HlsTracker {
@@ -92,7 +96,7 @@ impl HlsTracker {
     /// Takes one fetch in. Call in the order in which requests began; one that began earlier is evidence only.
     pub fn step(&mut self, observation: &Observation<'_>) -> Step {
         let t_req = observation.t_req;
-        if self.last_t_req.is_some_and(|last| t_req < last) {
+        if self.last_t_req.is_some_and(|last| t_req < last && last - t_req <= MAX_OVERTAKING) {
             return self.report(observation, Classification::OutOfOrder);
         }
         self.last_t_req = Some(t_req);
