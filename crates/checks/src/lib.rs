@@ -8,7 +8,7 @@
 //! failures become conditions, and `judge/route.rs` for which check sees what (dependency suppression).
 
 mod alarms;
-#[cfg(feature = "bench")]
+#[cfg(any(test, feature = "bench"))]
 pub mod bench;
 mod br;
 mod canonical;

@@ -10,7 +10,7 @@ crate::check! {
     /// Detects:       A segment without media: no bytes at all, an empty mdat, a transport stream without any PES packet.
     /// Matters:       Players stall or skip although every status code is fine.
     /// Usual causes:  A request that raced the upload, a full disk, an encoder output that died.
-    /// Stays quiet:   For subtitles, which may be empty, and when the second try has content.
+    /// Stays quiet:   For subtitles, which may be empty, and for the first bytes of a segment read by range.
     id: "br-segment-empty", title: "Segment is empty", severity: Major, hold: "major H1 -> critical@major H2/10",
     clear: "C5", since: "0.1", spec: [op()], input: MediaLoad, scope: Track, params: {},
 }

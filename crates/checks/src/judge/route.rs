@@ -293,7 +293,9 @@ fn playlist(
         return;
     }
     let parsed = match &capture.body {
-        Some(body) if readable => Some(ow_hls::parse(body.text.as_bytes(), Variables::default())),
+        Some(body) if readable => {
+            Some(ow_hls::parse(body.text.as_bytes(), Variables::for_url(capture.exchange.base_url())))
+        }
         _ => None,
     };
     if let (ObjectKind::Mvp, Some((Playlist::Multivariant(mvp), issues))) = (capture.object, &parsed) {

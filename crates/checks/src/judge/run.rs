@@ -231,3 +231,40 @@ fn panic_finding(check: &CheckDef, about: &About<'_>, at: Time) -> Finding {
         raised: false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::{synthetic_captures, synthetic_policy};
+
+    #[test]
+    fn a_check_that_panics_is_reported_and_the_others_go_on() {
+        let policy = synthetic_policy().unwrap();
+        let capture = synthetic_captures(1).remove(0);
+        let settings = Arc::new(Settings::new(&policy.checks));
+        let mut run = Runner::new(settings, &policy, capture.exchange.t_end, false);
+        let mut alarms = Alarms::default();
+        let about = About { capture: &capture, track: None, tracks: &[] };
+        let mut n_called = 0;
+        run.checks(&mut alarms, &about, |_, _, out| {
+            n_called += 1;
+            if n_called == 3 {
+                out.pass();
+                panic!("a defect");
+            }
+            out.fail(Severity::Minor, "1", "0", "1 where 0 was expected");
+            true
+        });
+        assert_eq!(n_called, registry::all().len());
+        assert_eq!(run.panicked, [registry::all()[2].id]);
+        let of_ours = run.findings.iter().filter(|f| f.check == "self-check-panicked").count();
+        assert_eq!((of_ours, run.findings.len()), (1, registry::all().len()));
+    }
+
+    #[test]
+    fn long_messages_are_cut_at_a_character() {
+        assert_eq!(cut("short"), "short");
+        let long = cut(&"ệ".repeat(200));
+        assert!(long.len() <= MAX_MESSAGE_BYTES && long.ends_with("ệ..."), "{long}");
+    }
+}

@@ -198,7 +198,14 @@ fn compare(place: &str, expected: &str, mut found: Vec<String>) {
     );
 }
 
-fn policy() -> ChannelPolicy {
+/// The capture of an `at` line.
+pub fn capture_of(line: &str, seq: u64) -> Capture {
+    let words = Words::new(line);
+    capture(&words, START + Span::from_secs_f64(words.words[1].parse().unwrap()), seq)
+}
+
+/// Channel `vtv3` with one HLS stream and no grace.
+pub fn policy() -> ChannelPolicy {
     ChannelPolicy {
         channel: ChannelId::new("vtv3").unwrap(),
         name: "VTV3".into(),

@@ -1,7 +1,5 @@
 //! Runs every fixture and checks the catalogue against its files.
 
-mod script;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -39,9 +37,9 @@ fn every_fixture_gives_exactly_its_findings() {
         if path.file_name().is_some_and(|f| f == "README.md") {
             continue;
         }
-        for case in script::cases(&name(&path), &fs::read_to_string(&path).unwrap()) {
+        for case in crate::script::cases(&name(&path), &fs::read_to_string(&path).unwrap()) {
             n_cases += 1;
-            if let Err(error) = std::panic::catch_unwind(|| script::run(&case)) {
+            if let Err(error) = std::panic::catch_unwind(|| crate::script::run(&case)) {
                 let text = error.downcast_ref::<String>().cloned();
                 failures
                     .push(text.or_else(|| error.downcast_ref::<&str>().map(|s| (*s).to_owned())).unwrap_or_default());
@@ -58,11 +56,11 @@ fn every_check_has_a_case_that_fires_and_one_that_stays_quiet() {
         let path = root().join(format!("fixtures/{}/{}.md", check.family(), stem(check)));
         let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", name(&path)));
         assert!(text.starts_with(&format!("# {}\n", check.id)), "{}: the title is the id", name(&path));
-        let cases = script::cases(&name(&path), &text);
+        let cases = crate::script::cases(&name(&path), &text);
         let of = |kind: &str| cases.iter().filter(|c| c.name.starts_with(kind)).collect::<Vec<_>>();
         let (fires, quiet) = (of("fires"), of("quiet"));
         assert!(!fires.is_empty() && !quiet.is_empty(), "{}: one case fires, one stays quiet", name(&path));
-        let finds = |case: &script::Case| script::run(case).iter().any(|f| f.check == check.id);
+        let finds = |case: &crate::script::Case| crate::script::run(case).iter().any(|f| f.check == check.id);
         for case in fires {
             assert!(finds(case), "{}: {} does not fire", name(&path), case.name);
         }
