@@ -118,12 +118,15 @@ pub async fn run(config: SchedulerConfig, deps: Deps, shutdown: CancellationToke
     let tracker = TaskTracker::new();
     let stop = shutdown.child_token();
     let ticks = tracker.spawn(ticks::run(bus.clone(), metrics.clone(), stop.clone()));
+    let (mover, token) = (bus.clone(), stop.clone());
+    let letters = tracker.spawn(async move { mover.move_dead_letters(token).await });
     let reconciler = reconcile::Reconciler::new(bus, ops, metrics, config.probe_grace.0);
     let jobs = tracker.spawn(reconciler.run(watch, config.reconcile_interval.0, stop.clone()));
     tracker.close();
     let ended = tokio::select! {
         _ = ticks => "ticks",
         _ = jobs => "jobs",
+        _ = letters => "dead letters",
     };
     let wanted = shutdown.is_cancelled();
     stop.cancel();
