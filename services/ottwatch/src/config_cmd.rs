@@ -20,7 +20,7 @@ const MAX_FILES: usize = 10_000;
 /// A file or folder that cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    #[error("{path}: cannot be read: {source}")]
+    #[error("{path}: cannot be read")]
     Read {
         path: String,
         #[source]
@@ -98,7 +98,7 @@ pub async fn apply(store: &Store, bus: Option<&Bus>, paths: &[PathBuf], options:
     let files = match load_paths(paths) {
         Ok(files) => files,
         Err(error) => {
-            eprintln!("{error}");
+            eprintln!("{}", chain(&error));
             return Exit::Config;
         }
     };
@@ -169,7 +169,7 @@ pub async fn diff(store: &Store, paths: &[PathBuf], prune: bool) -> Exit {
     let files = match load_paths(paths) {
         Ok(files) => files,
         Err(error) => {
-            eprintln!("{error}");
+            eprintln!("{}", chain(&error));
             return Exit::Config;
         }
     };
@@ -241,17 +241,24 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, PROBE).unwrap();
         };
-        ["b.yml", "a.yaml", "sub/c.yaml", ".hidden.yaml", "readme.md", ".git/x.yaml"].map(write);
+        ["b.yml", "a.yaml", "sub/c.yaml", ".hidden.yaml", "readme.md", ".git/x.yaml"].into_iter().for_each(write);
         let files = load_paths(&[home.path().to_owned()]).unwrap();
         let names: Vec<&str> =
             files.iter().map(|f| f.name.strip_prefix(&home.path().display().to_string()).unwrap()).collect();
         assert_eq!(names, ["/a.yaml", "/b.yml", "/sub/c.yaml"]);
 
-        let error = load_paths(&[home.path().join("none.yaml")]).unwrap_err().to_string();
+        let error = chain(&load_paths(&[home.path().join("none.yaml")]).unwrap_err());
         assert!(error.contains("none.yaml") && error.contains("cannot be read"), "{error}");
         fs::create_dir(home.path().join("empty")).unwrap();
         let error = load_paths(&[home.path().join("empty")]).unwrap_err().to_string();
         assert!(error.contains("holds no .yaml"), "{error}");
+    }
+
+    #[test]
+    fn the_demo_is_valid() {
+        let text = include_str!("../assets/demo.yaml").replace("{probe}", "local").replace("{origin}", "http://o:1");
+        let documents = ow_config::read(&[SourceFile { name: "demo.yaml".into(), text }]).unwrap();
+        ow_config::plan(&[], &documents, Unlisted::Keep).unwrap();
     }
 
     #[tokio::test(flavor = "multi_thread")]
