@@ -5,4 +5,12 @@
 //! builds that again from the next playlist. Start reading at [`http::Probe`].
 
 pub mod clock;
+mod config;
 pub mod http;
+mod metrics;
+mod run;
+pub mod watch;
+
+pub use config::FetcherConfig;
+pub use run::{Deps, FetcherError, run};
+pub use watch::{CaptureSink, WatchOptions, follow_channel, watch_channel};

@@ -1,0 +1,402 @@
+//! An HLS stream: the multivariant playlist, its media playlists by the cadence of `ow_timeline`, and what they list.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ow_domain::capture::{Exchange, ObjectKind, Promised, Track};
+use ow_domain::job::{Depth, StreamJob};
+use ow_domain::{Span, Time};
+use ow_hls::{ByteRange, Define, KeyMethod, MediaPlaylist, Playlist, Segment, Variables};
+use ow_media::InitFacts;
+use ow_timeline::{Burst, ChannelPlan, PollFailure, Polled, SegmentPlan, SegmentReason};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use url::Url;
+
+use super::budget::Priority;
+use super::tracks::TrackTable;
+use super::transfer::{Ask, Channel, LATE, ManifestAnswer};
+
+/// Segments and init sections asked for or waiting; beyond that new ones are left out and counted.
+const MAX_WAITING: usize = 256;
+/// Init sections kept per rendition.
+const MAX_INITS: usize = 16;
+/// Bytes of a segment with depth `head`: PAT, PMT and the first picture's parameter sets, or `moof`.
+const HEAD_BYTES: u64 = 64 << 10;
+
+/// Runs until it is dropped.
+pub(super) async fn run(channel: Arc<Channel>, stream: Arc<StreamJob>) {
+    let mut settings = channel.options.cadence.clone();
+    settings.initial_segments = channel.job().limits.initial_segments;
+    let seed = format!("{}/{}", channel.job().channel, stream.stream);
+    let rules = channel.options.key_rules.clone();
+    let plan = ChannelPlan::new(&seed, channel.now(), settings, rules);
+    let watcher = Watcher {
+        channel,
+        stream,
+        seed,
+        plan,
+        entry_etag: None,
+        defines: Arc::new([]),
+        independent: false,
+        renditions: HashMap::new(),
+        n_waiting: 0,
+        requests: JoinSet::new(),
+    };
+    watcher.run().await;
+}
+
+struct Watcher {
+    channel: Arc<Channel>,
+    stream: Arc<StreamJob>,
+    seed: String,
+    plan: ChannelPlan,
+    entry_etag: Option<String>,
+    /// EXT-X-DEFINE of the multivariant playlist, for IMPORT.
+    defines: Arc<[Define]>,
+    /// EXT-X-INDEPENDENT-SEGMENTS of the multivariant playlist.
+    independent: bool,
+    renditions: HashMap<Box<str>, Rendition>,
+    n_waiting: usize,
+    /// Requests under way; dropped with the watcher.
+    requests: JoinSet<Done>,
+}
+
+struct Rendition {
+    track: Arc<Track>,
+    url: String,
+    etag: Option<String>,
+    target: Span,
+    inits: HashMap<InitKey, InitSlot>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct InitKey {
+    url: String,
+    range: Option<(u64, u64)>,
+}
+
+/// The facts of an init section once its request has ended; `None` inside when it failed.
+type InitSlot = watch::Receiver<Option<Option<Arc<InitFacts>>>>;
+
+enum Done {
+    Entry(ManifestAnswer),
+    Media(Box<str>, ManifestAnswer),
+    Transfer,
+}
+
+impl Watcher {
+    async fn run(mut self) {
+        loop {
+            let wake = self.plan.next_wakeup();
+            let channel = self.channel.clone();
+            tokio::select! {
+                Some(done) = self.requests.join_next() => match done {
+                    Ok(Done::Entry(answer)) => self.on_entry(answer),
+                    Ok(Done::Media(name, answer)) => self.on_media(&name, answer),
+                    Ok(Done::Transfer) => self.n_waiting -= 1,
+                    Err(error) => {
+                        // A panic in a request: the state no longer knows what is in flight, so begin anew.
+                        tracing::error!(%error, channel = %self.channel.job().channel, "a request ended unexpectedly");
+                        return Box::pin(run(self.channel, self.stream)).await;
+                    }
+                },
+                () = async { match wake { Some(at) => channel.sleep_until(at).await, None => std::future::pending().await } } => {
+                    let now = self.channel.now();
+                    let burst = self.plan.take_due(now);
+                    self.ask(&burst, now);
+                }
+            }
+        }
+    }
+
+    fn ask(&mut self, burst: &Burst, now: Time) {
+        if !burst.is_empty() && now - burst.due > LATE {
+            self.channel.count_late(1);
+        }
+        if burst.mvp {
+            let (channel, stream, etag) = (self.channel.clone(), self.stream.clone(), self.entry_etag.clone());
+            let usual = self.plan.settings().assumed_duration;
+            self.requests.spawn(async move {
+                let ask = Ask { etag, usual, ..manifest(&stream, ObjectKind::Mvp, stream.url.clone()) };
+                Done::Entry(channel.manifest(ask).await)
+            });
+        }
+        for name in &burst.renditions {
+            let Some(rendition) = self.renditions.get(name) else { continue };
+            let (channel, stream, name) = (self.channel.clone(), self.stream.clone(), name.clone());
+            let (track, url) = (rendition.track.clone(), rendition.url.clone());
+            let (etag, usual) = (rendition.etag.clone(), rendition.target);
+            self.requests.spawn(async move {
+                let ask = Ask {
+                    etag,
+                    usual,
+                    track: Some(&track),
+                    priority: Priority::MediaPlaylist,
+                    ..manifest(&stream, ObjectKind::MediaPlaylist, url)
+                };
+                Done::Media(name, channel.manifest(ask).await)
+            });
+        }
+    }
+
+    fn on_entry(&mut self, answer: ManifestAnswer) {
+        let exchange = &answer.exchange;
+        if exchange.status() == Some(304) {
+            return self.plan.on_mvp(exchange.t_req);
+        }
+        let base = exchange.base_url().to_owned();
+        let parsed = answer.text.as_deref().map(|text| ow_hls::parse(text.as_bytes(), Variables::for_url(&base)).0);
+        match parsed {
+            Some(Playlist::Multivariant(playlist)) => {
+                self.entry_etag = exchange.header("etag").map(Into::into);
+                self.defines = playlist.defines.clone().into();
+                self.independent = playlist.independent_segments.is_some();
+                let names = self.set_tracks(TrackTable::read(&playlist, &base));
+                self.plan.on_mvp(exchange.t_req);
+                self.plan.set_renditions(self.channel.now(), names.iter().map(|name| &**name));
+            }
+            Some(Playlist::Media(playlist)) if playlist.target_duration.is_some() || !playlist.segments.is_empty() => {
+                // The entry is itself a media playlist: this was its first poll.
+                let settings = self.plan.settings().clone();
+                let rules = self.channel.options.key_rules.clone();
+                self.plan = ChannelPlan::without_mvp(&self.seed, exchange.t_req, settings, rules);
+                let names = self.set_tracks(TrackTable::single(&self.stream.url));
+                self.plan.set_renditions(exchange.t_req, names.iter().map(|name| &**name));
+                for name in names {
+                    self.plan_segments(&name, &answer.exchange, &playlist);
+                }
+            }
+            _ => {
+                self.entry_etag = None;
+                self.plan.on_mvp_failure(failure(exchange));
+            }
+        }
+    }
+
+    /// Gives the names in the order of the table.
+    fn set_tracks(&mut self, table: TrackTable) -> Vec<Box<str>> {
+        let mut names = Vec::with_capacity(table.tracks.len());
+        let mut old = std::mem::take(&mut self.renditions);
+        for (track, url) in table.tracks {
+            let name: Box<str> = track.id.as_str().into();
+            let kept = old.remove(&name).filter(|known| known.url == url);
+            let rendition = match kept {
+                Some(known) => Rendition { track: Arc::new(track), ..known },
+                None => Rendition {
+                    track: Arc::new(track),
+                    url,
+                    etag: None,
+                    target: self.plan.settings().assumed_duration,
+                    inits: HashMap::new(),
+                },
+            };
+            names.push(name.clone());
+            self.renditions.insert(name, rendition);
+        }
+        names
+    }
+
+    fn on_media(&mut self, name: &str, answer: ManifestAnswer) {
+        let exchange = &answer.exchange;
+        let Some(rendition) = self.renditions.get_mut(name) else {
+            return self.plan.on_unchanged(name, exchange.t_req, exchange.t_end);
+        };
+        if exchange.status() == Some(304) {
+            return self.plan.on_unchanged(name, exchange.t_req, exchange.t_end);
+        }
+        let variables = Variables::for_url(exchange.base_url()).importing(&self.defines);
+        let parsed = answer.text.as_deref().map(|text| ow_hls::parse(text.as_bytes(), variables).0);
+        match parsed {
+            Some(Playlist::Media(playlist)) if playlist.target_duration.is_some() || !playlist.segments.is_empty() => {
+                rendition.etag = exchange.header("etag").map(Into::into);
+                self.plan_segments(name, exchange, &playlist);
+            }
+            _ => {
+                rendition.etag = None;
+                self.plan.on_failure(name, failure(exchange));
+            }
+        }
+    }
+
+    /// Tells the plan of a playlist and asks for what it wants.
+    fn plan_segments(&mut self, name: &str, exchange: &Exchange, playlist: &MediaPlaylist) {
+        let polled = Polled { t_req: exchange.t_req, t_end: exchange.t_end, final_url: exchange.base_url(), playlist };
+        let plan = self.plan.on_playlist(name, polled);
+        if let Some(rendition) = self.renditions.get_mut(name) {
+            rendition.target = Span::from_micros(playlist.target_duration_us());
+        }
+        if self.stream.depth == Depth::Manifest {
+            return;
+        }
+        let Ok(base) = Url::parse(exchange.base_url()) else { return };
+        self.channel.count_late(plan.n_not_planned);
+        for index in plan.maps {
+            if let Some(segment) = playlist.segments.get(index as usize) {
+                self.init(name, &base, segment, exchange.t_end);
+            }
+        }
+        for planned in plan.segments {
+            let Some(segment) = playlist.segments.get(planned.index as usize) else { continue };
+            if segment.gap.is_none() && self.is_wanted(&planned) {
+                self.segment(name, &base, segment, planned, exchange.t_end, playlist.independent_segments.is_some());
+            }
+        }
+    }
+
+    /// By depth: mandatory segments and the oldest are taken also where only one in `n` is.
+    fn is_wanted(&self, planned: &SegmentPlan) -> bool {
+        match self.stream.depth {
+            Depth::Manifest => false,
+            Depth::Full | Depth::Head => true,
+            Depth::Sampled { n } => {
+                planned.mandatory
+                    || planned.reason == SegmentReason::OldestProbe
+                    || planned.msn.is_multiple_of(u64::from(n.max(1)))
+            }
+        }
+    }
+
+    /// Asks for the init section of a segment unless it is known or under way.
+    fn init(&mut self, name: &str, base: &Url, segment: &Segment, listed_at: Time) -> Option<InitSlot> {
+        let map = segment.map.as_deref()?;
+        let rendition = self.renditions.get_mut(name)?;
+        let key = InitKey { url: base.join(&map.uri).ok()?.into(), range: map.byte_range.and_then(range_of) };
+        if let Some(slot) = rendition.inits.get(&key) {
+            let failed =
+                matches!(&*slot.borrow(), Some(None)) || slot.has_changed().is_err() && slot.borrow().is_none();
+            if !failed {
+                return Some(slot.clone());
+            }
+        }
+        if self.n_waiting >= MAX_WAITING {
+            self.channel.count_late(1);
+            return None;
+        }
+        if rendition.inits.len() >= MAX_INITS {
+            rendition.inits.clear();
+        }
+        let (sender, slot) = watch::channel(None);
+        rendition.inits.insert(key.clone(), slot.clone());
+        let (channel, stream, track) = (self.channel.clone(), self.stream.clone(), rendition.track.clone());
+        let usual = rendition.target + rendition.target;
+        let promised = Promised {
+            number: None,
+            duration_us: None,
+            byte_range: key.range,
+            discontinuity: segment.discontinuity.is_some(),
+            listed_at,
+            independent: false,
+            from_edge: 0,
+            key_method: key_method(segment),
+        };
+        self.n_waiting += 1;
+        self.requests.spawn(async move {
+            let ask = Ask {
+                range: key.range,
+                usual,
+                track: Some(&track),
+                promised: Some(promised),
+                priority: Priority::Init,
+                ..manifest(&stream, ObjectKind::Init, key.url)
+            };
+            let facts = channel.media(ask, None, None, usual.to_std()).await;
+            sender.send_replace(Some(facts.map(Arc::new)));
+            Done::Transfer
+        });
+        Some(slot)
+    }
+
+    fn segment(
+        &mut self,
+        name: &str,
+        base: &Url,
+        segment: &Segment,
+        planned: SegmentPlan,
+        listed_at: Time,
+        independent: bool,
+    ) {
+        let init = self.init(name, base, segment, listed_at);
+        let Some(rendition) = self.renditions.get(name) else { return };
+        let Ok(url) = base.join(&segment.uri) else { return };
+        if self.n_waiting >= MAX_WAITING {
+            return self.channel.count_late(1);
+        }
+        let duration = Span::from_micros(segment.duration_us);
+        let range = segment.byte_range.and_then(range_of);
+        let oldest = planned.reason == SegmentReason::OldestProbe;
+        let promised = Promised {
+            number: Some(planned.msn),
+            duration_us: Some(segment.duration_us),
+            byte_range: range,
+            discontinuity: segment.discontinuity.is_some(),
+            listed_at,
+            independent: independent || self.independent,
+            from_edge: planned.from_edge,
+            key_method: key_method(segment),
+        };
+        let cut = (self.stream.depth == Depth::Head).then_some(HEAD_BYTES);
+        let (channel, stream, track) = (self.channel.clone(), self.stream.clone(), rendition.track.clone());
+        self.n_waiting += 1;
+        self.requests.spawn(async move {
+            let init = match init {
+                // Ends with the request for the init section, which has limits of its own.
+                Some(mut slot) => match slot.wait_for(Option::is_some).await {
+                    Ok(found) => found.clone().flatten(),
+                    Err(_) => None,
+                },
+                None => None,
+            };
+            let ask = Ask {
+                range,
+                usual: duration + duration,
+                track: Some(&track),
+                promised: Some(promised),
+                priority: if oldest { Priority::OldestSegment } else { Priority::NewSegment },
+                extra: oldest,
+                ..manifest(&stream, ObjectKind::Segment, url.into())
+            };
+            let patience = duration.to_std().max(Duration::from_secs(1));
+            channel.media(ask, init, cut, patience).await;
+            Done::Transfer
+        });
+    }
+}
+
+/// A plain request of the stream.
+fn manifest(stream: &StreamJob, object: ObjectKind, url: String) -> Ask<'_> {
+    Ask {
+        stream,
+        object,
+        track: None,
+        promised: None,
+        url,
+        etag: None,
+        range: None,
+        usual: Span::ZERO,
+        priority: Priority::Entry,
+        retry: false,
+        extra: false,
+    }
+}
+
+fn range_of(range: ByteRange) -> Option<(u64, u64)> {
+    let last = range.offset.checked_add(range.length.checked_sub(1)?)?;
+    Some((range.offset, last))
+}
+
+fn key_method(segment: &Segment) -> Option<String> {
+    let mut keys = segment.keys.as_deref().unwrap_or_default().iter();
+    keys.find(|key| key.method != KeyMethod::None).map(|key| key.method.as_str().to_owned())
+}
+
+fn failure(exchange: &Exchange) -> PollFailure {
+    PollFailure {
+        t_req: exchange.t_req,
+        t_end: exchange.t_end,
+        gone: matches!(exchange.status(), Some(404 | 410)),
+        // The form in seconds only: a date would be measured with the server's clock.
+        retry_after: exchange.header("retry-after").and_then(|text| text.trim().parse().ok()).map(Span::from_secs),
+    }
+}

@@ -1,0 +1,251 @@
+//! One request of a channel, and its capture.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use ow_domain::capture::{Capture, Exchange, FailureKind, ManifestBody, ObjectKind, Outcome, Promised, Track};
+use ow_domain::job::{FetchJob, StreamJob};
+use ow_domain::{Span, Time};
+use ow_media::{InitFacts, SegmentParser};
+use tokio::sync::{Semaphore, mpsc, watch};
+use url::Url;
+
+use super::budget::Priority;
+use super::{CaptureSink, WatchOptions};
+use crate::http::{Access, BodySink, Collect, Limits, Request, Reuse, origin_of};
+
+/// Second try of a listed object (`segment_retry_ms`).
+const RETRY_AFTER: Duration = Duration::from_millis(500);
+/// A poll that starts later than this after its plan is the probe's own lateness.
+pub(super) const LATE: Span = Span::from_secs(1);
+/// Parallel segment transfers of a channel, whatever the job says.
+const MAX_PARALLEL: usize = 64;
+
+/// What the requests of a channel share.
+pub(super) struct Channel {
+    jobs: watch::Receiver<Arc<FetchJob>>,
+    pub options: WatchOptions,
+    out: mpsc::Sender<Capture>,
+    late: Arc<AtomicU32>,
+    transfers: Semaphore,
+}
+
+/// One object to ask for.
+pub(super) struct Ask<'a> {
+    pub stream: &'a StreamJob,
+    pub object: ObjectKind,
+    pub track: Option<&'a Track>,
+    pub promised: Option<Promised>,
+    pub url: String,
+    pub etag: Option<String>,
+    pub range: Option<(u64, u64)>,
+    /// Usual duration of the object's kind: the time limit grows with it.
+    pub usual: Span,
+    pub priority: Priority,
+    pub retry: bool,
+    pub extra: bool,
+}
+
+/// What came of a manifest request.
+pub(super) struct ManifestAnswer {
+    pub exchange: Exchange,
+    /// Body of a complete 200.
+    pub text: Option<String>,
+}
+
+impl Channel {
+    pub(super) fn new(
+        first: Arc<FetchJob>,
+        jobs: watch::Receiver<Arc<FetchJob>>,
+        options: WatchOptions,
+        out: mpsc::Sender<Capture>,
+    ) -> Arc<Self> {
+        let parallel = (first.limits.max_parallel as usize).clamp(1, MAX_PARALLEL);
+        Arc::new(Self { jobs, options, out, late: Arc::default(), transfers: Semaphore::new(parallel) })
+    }
+
+    pub(super) fn late(&self) -> Arc<AtomicU32> {
+        self.late.clone()
+    }
+
+    /// The job as it reads now.
+    pub(super) fn job(&self) -> Arc<FetchJob> {
+        self.jobs.borrow().clone()
+    }
+
+    pub(super) fn now(&self) -> Time {
+        self.options.probe.clock().now()
+    }
+
+    /// Counts requests that were late or left out.
+    pub(super) fn count_late(&self, n: u32) {
+        self.late.fetch_add(n, Ordering::Relaxed);
+    }
+
+    pub(super) async fn sleep_until(&self, time: Time) {
+        tokio::time::sleep_until(self.options.probe.clock().instant(time).into()).await;
+    }
+
+    /// Fetches a manifest. Manifests do not wait for transfers of segments: there is one per rendition at most.
+    pub(super) async fn manifest(&self, ask: Ask<'_>) -> ManifestAnswer {
+        let job = self.job();
+        let limits = Limits::manifest(&job.limits, ask.usual.to_std());
+        let request = request(&job, &ask, limits);
+        let origin = origin(&request.url);
+        self.options.budgets.take(&origin, &job.limits, ask.priority, Duration::ZERO).await;
+        let mut body = Collect::default();
+        let exchange = self.options.probe.fetch(&request, &mut body).await;
+        self.options.budgets.pay(&origin, body_bytes(&exchange));
+        let mut capture = capture(&job, &ask, exchange);
+        if capture.exchange.status() == Some(200) {
+            capture.body = Some(text(body.0));
+        }
+        capture.clock_uncertainty_us = self.options.probe.clock().uncertainty_us();
+        let exchange = capture.exchange.clone();
+        let complete = exchange.is_complete_success();
+        let text = capture.body.as_ref().filter(|_| complete).map(|body| body.text.clone());
+        let _ = self.out.send(capture).await;
+        ManifestAnswer { exchange, text }
+    }
+
+    /// Fetches a segment or init section, a second time if it fails. `patience` bounds the wait for budget.
+    /// Gives the facts of an init section.
+    pub(super) async fn media(
+        &self,
+        mut ask: Ask<'_>,
+        init: Option<Arc<InitFacts>>,
+        cut: Option<u64>,
+        patience: Duration,
+    ) -> Option<InitFacts> {
+        loop {
+            let Ok(_permit) = self.transfers.acquire().await else { return None };
+            let job = self.job();
+            let mut request = request(&job, &ask, Limits::segment(&job.limits, ask.usual.to_std()));
+            if let Some(cut) = cut {
+                let first = ask.range.map_or(0, |(first, _)| first);
+                let last = first.saturating_add(cut.max(1) - 1);
+                request.range = Some((first, ask.range.map_or(last, |(_, end)| last.min(end))));
+            }
+            let origin = origin(&request.url);
+            if !self.options.budgets.take(&origin, &job.limits, ask.priority, patience).await {
+                self.count_late(1);
+                return None;
+            }
+            let mut sink = Parsing(SegmentParser::new(init.as_deref()));
+            let exchange = self.options.probe.fetch(&request, &mut sink).await;
+            self.options.budgets.pay(&origin, body_bytes(&exchange));
+            let good = exchange.is_complete_success();
+            let again = !good && !ask.retry && may_try_again(&exchange);
+            let mut capture = capture(&job, &ask, exchange);
+            let read = matches!(&capture.exchange.outcome, Outcome::Response(r) if matches!(r.status, 200 | 206));
+            let mut found = None;
+            if read {
+                let (facts, init) = sink.0.finish_with_init(good && cut.is_none());
+                capture.facts = Some(facts);
+                found = init;
+            }
+            capture.promised.clone_from(&ask.promised);
+            capture.clock_uncertainty_us = self.options.probe.clock().uncertainty_us();
+            let _ = self.out.send(capture).await;
+            if !again {
+                return found.filter(|_| good);
+            }
+            drop(_permit);
+            tokio::time::sleep(RETRY_AFTER).await;
+            ask.retry = true;
+        }
+    }
+}
+
+struct Parsing(SegmentParser);
+
+impl BodySink for Parsing {
+    fn push(&mut self, bytes: &[u8]) {
+        self.0.push(bytes);
+    }
+}
+
+/// Not after refusals of our own, which would only repeat themselves, nor after what we cut ourselves.
+fn may_try_again(exchange: &Exchange) -> bool {
+    match &exchange.outcome {
+        Outcome::Failed(failure) => {
+            !matches!(failure.kind, FailureKind::AddressForbidden | FailureKind::BadUrl | FailureKind::OverBudget)
+        }
+        Outcome::Response(response) => response.body_end != ow_domain::capture::BodyEnd::TooLarge,
+    }
+}
+
+fn request(job: &FetchJob, ask: &Ask<'_>, limits: Limits) -> Request {
+    Request {
+        url: ask.url.clone(),
+        kind: ask.object,
+        headers: headers(ask),
+        etag: ask.etag.clone(),
+        range: ask.range,
+        limits,
+        access: Access::from(&job.limits),
+        reuse: if ask.retry { Reuse::NewConnection } else { Reuse::Allowed },
+    }
+}
+
+/// Headers of the job go to the origin of the entry only: they may be credentials.
+fn headers(ask: &Ask<'_>) -> Arc<[(String, String)]> {
+    if ask.stream.headers.is_empty() || origin(&ask.url) != origin(&ask.stream.url) {
+        return Arc::new([]);
+    }
+    ask.stream.headers.clone().into()
+}
+
+fn origin(url: &str) -> String {
+    Url::parse(url).ok().and_then(|url| origin_of(&url)).unwrap_or_default()
+}
+
+fn body_bytes(exchange: &Exchange) -> u64 {
+    match &exchange.outcome {
+        Outcome::Response(response) => response.body_bytes,
+        Outcome::Failed(_) => 0,
+    }
+}
+
+fn text(bytes: Vec<u8>) -> ManifestBody {
+    match String::from_utf8(bytes) {
+        Ok(text) => ManifestBody { text, lossy: false },
+        Err(error) => ManifestBody { text: String::from_utf8_lossy(error.as_bytes()).into_owned(), lossy: true },
+    }
+}
+
+/// All but id, number and what the body gave.
+fn capture(job: &FetchJob, ask: &Ask<'_>, exchange: Exchange) -> Capture {
+    Capture {
+        id: String::new(),
+        channel: job.channel.clone(),
+        stream: ask.stream.stream.clone(),
+        protocol: ask.stream.protocol,
+        probe: job.probe.clone(),
+        job_revision: job.revision,
+        seq: 0,
+        object: ask.object,
+        track: ask.track.cloned(),
+        promised: ask.promised.clone(),
+        exchange,
+        clock_uncertainty_us: 0,
+        body: None,
+        facts: None,
+        retry: ask.retry,
+        extra: ask.extra,
+        late_polls: 0,
+    }
+}
+
+/// Numbers the captures of a channel and passes them on, one after the other.
+pub(super) async fn tell<S: CaptureSink>(mut waiting: mpsc::Receiver<Capture>, mut sink: S, late: Arc<AtomicU32>) {
+    let mut seq = 0;
+    while let Some(mut capture) = waiting.recv().await {
+        seq += 1;
+        capture.seq = seq;
+        capture.id = uuid::Uuid::now_v7().to_string();
+        capture.late_polls = late.swap(0, Ordering::Relaxed);
+        sink.send(capture).await;
+    }
+}
