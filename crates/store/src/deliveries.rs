@@ -77,6 +77,8 @@ pub struct DeliveryEnd {
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeliveryRow {
     pub delivery: Delivery,
+    /// Begun, its end not logged: being sent just now, or interrupted; `delivery.outcome` is then `Deferred`.
+    pub pending: bool,
     pub first_at: Time,
 }
 
@@ -192,6 +194,23 @@ impl Store {
             interrupted: outcome == "pending" && attempts > 0,
             first_at: from_sql_time(log.get("first_at")),
         }))
+    }
+
+    /// Notes that a raise or update is on its way, without taking it up.
+    pub async fn delivery_seen(&self, job: &NotifyJob) -> Result<(), StoreError> {
+        if job.notice.change == ChangeKind::Clear {
+            return Ok(());
+        }
+        self.client()
+            .await?
+            .execute(
+                "INSERT INTO delivery_state AS s (receiver, incident, seen_revision) VALUES ($1, $2, $3)
+                 ON CONFLICT (receiver, incident) DO UPDATE SET seen_revision = greatest(s.seen_revision, $3)",
+                &[&job.receiver.as_str(), &job.notice.number.0, &signed(job.notice.revision)],
+            )
+            .await
+            .map_err(StoreError::query("to note a change"))?;
+        Ok(())
     }
 
     /// Gives the lease back without anything having been sent.
@@ -403,6 +422,7 @@ fn delivery_row(row: &Row) -> Result<DeliveryRow, StoreError> {
             at: from_sql_time(row.get("at")),
             detail: row.get("detail"),
         },
+        pending: outcome == "pending",
         first_at: from_sql_time(row.get("first_at")),
     })
 }

@@ -4,6 +4,7 @@
 //! database schema of its own. It knows no service. Start reading at [`servers`] and [`eventually`].
 
 pub mod proxy;
+pub mod receivers;
 pub mod servers;
 pub mod wait;
 
