@@ -4,12 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ow_bus::{Bucket, Bus, ConsumerSpec, Delivered, Handler, LeaseConfig, LeaseTaker, Outcome, StreamName};
+use ow_bus::{
+    Bucket, Bus, BusConfig, ConsumerSpec, Delivered, Handler, LeaseConfig, LeaseTaker, Limits, Outcome, StreamName,
+};
 use ow_contracts::Subject;
 use ow_domain::capture::{Protocol, Tick};
 use ow_domain::job::{Depth, FetchLimits, ProbeHeartbeat, StreamJob};
 use ow_domain::policy::{ChannelClass, ChannelPolicy, CheckSettings};
 use ow_domain::{ChannelId, Partition, ProbeId, StreamId, Time};
+use ow_local::{LocalNats, NatsOptions};
 use ow_scheduler::{Deps, SchedulerConfig, run};
 use ow_service::{HumanDuration, Ops};
 use ow_testkit::{DEADLINE, eventually, eventually_some, test_bus};
@@ -255,6 +258,30 @@ async fn a_channel_without_a_live_probe_is_counted_until_one_comes() -> anyhow::
         (replica.metric("ottwatch_channels_unwatched") == 0.0).then_some(())
     })
     .await;
+    replica.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_was_killed_finds_the_scheduler_waiting() -> anyhow::Result<()> {
+    let home = tempfile::tempdir()?;
+    let mut server = LocalNats::start(NatsOptions::new(home.path()))?;
+    let bus = Bus::connect(BusConfig::new(server.client_url(), "ottwatch/test")).await?;
+    bus.ensure_topology(&Limits::tests()).await?;
+    put(&bus, &policy("a", &["p1"])).await;
+    let replica = Replica::start(&bus);
+    jobs_are(&bus, &["p1.a"]).await;
+    let before = replica.metric("ottwatch_scheduler_ticks_total");
+    server.kill();
+    eventually("the outage is seen", DEADLINE, || async { !bus.is_connected() }).await;
+    server.restart()?;
+    put(&bus, &policy("b", &["p1"])).await;
+    jobs_are(&bus, &["p1.a", "p1.b"]).await;
+    eventually("time passes again", DEADLINE, || async {
+        replica.metric("ottwatch_scheduler_ticks_total") >= before + 64.0
+    })
+    .await;
+    eventually("it is well", DEADLINE, || async { replica.ops.health.is_ready() }).await;
     replica.stop().await;
     Ok(())
 }
