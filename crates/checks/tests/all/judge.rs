@@ -249,7 +249,7 @@ fn an_hour_of_a_clean_channel_raises_nothing() {
     let mut bench = Bench::new();
     let mut next_poll = [0.0_f64; 5];
     let mut shown = [0_u64; 5];
-    let is_break = |n: u64| n % 40 == 0 || n % 40 == 5;
+    let is_break = |n: u64| matches!(n % 40, 0 | 5);
     let published = |n: u64, track: usize| 6.0 * (n - 100) as f64 + 0.37 * track as f64 - 40.0;
     let mut now = 0.0_f64;
     let mut last_tick = 0_u64;
