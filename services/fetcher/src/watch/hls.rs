@@ -147,7 +147,7 @@ impl Watcher {
             return self.plan.on_mvp(exchange.t_req);
         }
         let base = exchange.base_url().to_owned();
-        let parsed = answer.text.as_deref().map(|text| ow_hls::parse(text.as_bytes(), Variables::for_url(&base)).0);
+        let parsed = answer.text.as_deref().and_then(|text| usable(text, Variables::for_url(&base)));
         match parsed {
             Some(Playlist::Multivariant(playlist)) => {
                 self.entry_etag = exchange.header("etag").map(Into::into);
@@ -157,7 +157,7 @@ impl Watcher {
                 self.plan.on_mvp(exchange.t_req);
                 self.plan.set_renditions(self.channel.now(), names.iter().map(|name| &**name));
             }
-            Some(Playlist::Media(playlist)) if playlist.target_duration.is_some() || !playlist.segments.is_empty() => {
+            Some(Playlist::Media(playlist)) => {
                 // The entry is itself a media playlist: this was its first poll.
                 let settings = self.plan.settings().clone();
                 let rules = self.channel.options.key_rules.clone();
@@ -168,7 +168,7 @@ impl Watcher {
                     self.plan_segments(&name, &answer.exchange, &playlist);
                 }
             }
-            _ => {
+            None => {
                 self.entry_etag = None;
                 self.plan.on_mvp_failure(failure(exchange));
             }
@@ -207,9 +207,9 @@ impl Watcher {
             return self.plan.on_unchanged(name, exchange.t_req, exchange.t_end);
         }
         let variables = Variables::for_url(exchange.base_url()).importing(&self.defines);
-        let parsed = answer.text.as_deref().map(|text| ow_hls::parse(text.as_bytes(), variables).0);
+        let parsed = answer.text.as_deref().and_then(|text| usable(text, variables));
         match parsed {
-            Some(Playlist::Media(playlist)) if playlist.target_duration.is_some() || !playlist.segments.is_empty() => {
+            Some(Playlist::Media(playlist)) => {
                 rendition.etag = exchange.header("etag").map(Into::into);
                 self.plan_segments(name, exchange, &playlist);
             }
@@ -362,6 +362,16 @@ impl Watcher {
             Done::Transfer
         });
     }
+}
+
+/// A playlist that can be followed. An error page is none, although each of its lines could be a URI.
+pub(super) fn usable(text: &str, variables: Variables) -> Option<Playlist> {
+    if !text.trim_start_matches('\u{feff}').starts_with("#EXTM3U") {
+        return None;
+    }
+    let playlist = ow_hls::parse(text.as_bytes(), variables).0;
+    let usable = playlist.as_media().is_none_or(|media| media.target_duration.is_some() || !media.segments.is_empty());
+    usable.then_some(playlist)
 }
 
 /// A plain request of the stream.

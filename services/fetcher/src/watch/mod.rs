@@ -14,6 +14,7 @@ mod tracks;
 mod transfer;
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use ow_domain::capture::{Capture, Protocol};
@@ -94,10 +95,8 @@ pub async fn follow_channel<S: CaptureSink>(
             wanted
         });
         for stream in &job.streams {
-            let key = StreamKey::of(stream);
-            if !streams.contains_key(&key) {
-                let stop = shutdown.child_token();
-                streams.insert(key, stop.clone());
+            if let Entry::Vacant(free) = streams.entry(StreamKey::of(stream)) {
+                let stop = free.insert(shutdown.child_token()).clone();
                 tasks.spawn(run_stream(channel.clone(), Arc::new(stream.clone()), stop));
             }
         }

@@ -7,11 +7,14 @@ use std::time::Duration;
 use ow_domain::capture::{Capture, Exchange, FailureKind, ManifestBody, ObjectKind, Outcome, Promised, Track};
 use ow_domain::job::{FetchJob, StreamJob};
 use ow_domain::{Span, Time};
+use ow_hls::Variables;
 use ow_media::{InitFacts, SegmentParser};
 use tokio::sync::{Semaphore, mpsc, watch};
 use url::Url;
 
 use super::budget::Priority;
+use super::hls::usable;
+use super::tracks::TrackTable;
 use super::{CaptureSink, WatchOptions};
 use crate::http::{Access, BodySink, Collect, Limits, Request, Reuse, origin_of};
 
@@ -105,6 +108,13 @@ impl Channel {
         let exchange = capture.exchange.clone();
         let complete = exchange.is_complete_success();
         let text = capture.body.as_ref().filter(|_| complete).map(|body| body.text.clone());
+        if ask.object == ObjectKind::Mvp
+            && let Some(ow_hls::Playlist::Media(_)) = text.as_deref().and_then(|t| usable(t, Variables::default()))
+        {
+            // The entry is itself a media playlist, which only its text tells.
+            capture.object = ObjectKind::MediaPlaylist;
+            capture.track = TrackTable::single(&request.url).tracks.pop().map(|(track, _)| track);
+        }
         let _ = self.out.send(capture).await;
         ManifestAnswer { exchange, text }
     }

@@ -1,0 +1,310 @@
+//! The channel watcher against a live packager with segments of 2 s.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ow_domain::capture::{Capture, ObjectKind, Protocol};
+use ow_domain::facts::Container;
+use ow_domain::job::{Depth, FetchJob, FetchLimits, StreamJob};
+use ow_domain::{ChannelId, ProbeId, Span, StreamId};
+use ow_fetcher::{WatchOptions, follow_channel, watch_channel};
+use ow_origin::{FaultKind, FaultSpec, Origin, OriginConfig};
+use std::sync::Arc;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+const DEADLINE: Duration = Duration::from_secs(40);
+
+async fn origin() -> Origin {
+    ow_origin::start(OriginConfig { segment_ms: 2_000, ..OriginConfig::default() }).await.unwrap()
+}
+
+fn stream(name: &str, url: String, depth: Depth) -> StreamJob {
+    let protocol = if url.ends_with(".mpd") { Protocol::Dash } else { Protocol::Hls };
+    StreamJob { stream: StreamId::new(name).unwrap(), protocol, url, headers: vec![], depth }
+}
+
+fn job(revision: u64, streams: Vec<StreamJob>) -> FetchJob {
+    FetchJob {
+        channel: ChannelId::new("one").unwrap(),
+        probe: ProbeId::new("p").unwrap(),
+        revision,
+        streams,
+        limits: FetchLimits::default(),
+    }
+}
+
+/// A watcher whose captures are taken until enough is seen.
+struct Watching {
+    captures: mpsc::Receiver<Capture>,
+    seen: Vec<Capture>,
+    stop: CancellationToken,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Watching {
+    fn start(job: FetchJob) -> Self {
+        let (sender, captures) = mpsc::channel(16);
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(watch_channel(job, Arc::new(support::probe()), sender, stop.clone()));
+        Self { captures, seen: Vec::new(), stop, task }
+    }
+
+    /// Takes captures until `enough` holds.
+    async fn until(&mut self, what: &str, enough: impl Fn(&[Capture]) -> bool) {
+        let deadline = tokio::time::Instant::now() + DEADLINE;
+        while !enough(&self.seen) {
+            match tokio::time::timeout_at(deadline, self.captures.recv()).await {
+                Ok(Some(capture)) => self.seen.push(capture),
+                Ok(None) => panic!("{what}: the watcher ended"),
+                Err(_) => panic!("{what}: not in time; saw {:#?}", summary(&self.seen)),
+            }
+        }
+    }
+
+    /// Stops the watcher; everything in hand has come then.
+    async fn end(mut self) -> Vec<Capture> {
+        self.stop.cancel();
+        while let Some(capture) = self.captures.recv().await {
+            self.seen.push(capture);
+        }
+        self.task.await.unwrap();
+        for (i, capture) in self.seen.iter().enumerate() {
+            assert_eq!(capture.seq, i as u64 + 1, "numbers tell what is lost");
+        }
+        self.seen
+    }
+}
+
+fn summary(captures: &[Capture]) -> Vec<String> {
+    captures
+        .iter()
+        .map(|c| {
+            let number = c.promised.as_ref().and_then(|p| p.number);
+            format!(
+                "{:?} {} {number:?} {:?} retry={} extra={}",
+                c.object,
+                track(c),
+                c.exchange.status(),
+                c.retry,
+                c.extra
+            )
+        })
+        .collect()
+}
+
+fn track(capture: &Capture) -> &str {
+    capture.track.as_ref().map_or("-", |track| track.id.as_str())
+}
+
+fn of(captures: &[Capture], object: ObjectKind) -> impl Iterator<Item = &Capture> {
+    captures.iter().filter(move |c| c.object == object)
+}
+
+/// Numbers of the segments of each rendition, besides the oldest.
+fn numbers(captures: &[Capture]) -> BTreeMap<&str, Vec<u64>> {
+    let mut out: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
+    for capture in of(captures, ObjectKind::Segment).filter(|c| !c.extra && !c.retry) {
+        out.entry(track(capture)).or_default().push(capture.promised.as_ref().unwrap().number.unwrap());
+    }
+    out
+}
+
+#[tokio::test]
+async fn every_new_segment_is_fetched_exactly_once() {
+    let origin = origin().await;
+    let streams = vec![
+        stream("ts", origin.hls_ts("one"), Depth::Full),
+        stream("cmaf", origin.hls_cmaf("one"), Depth::Full),
+        stream("dash", origin.dash_timeline("one"), Depth::Full),
+    ];
+    let mut watching = Watching::start(job(3, streams));
+    // 3 renditions of TS, 4 of fMP4.
+    watching
+        .until("five segments of each rendition", |seen| {
+            ["ts", "cmaf"].iter().all(|name| {
+                let of_stream: Vec<Capture> = seen.iter().filter(|c| c.stream.as_str() == *name).cloned().collect();
+                let numbers = numbers(&of_stream);
+                numbers.len() == if *name == "ts" { 3 } else { 4 } && numbers.values().all(|list| list.len() >= 5)
+            })
+        })
+        .await;
+    let seen = watching.end().await;
+    assert!(of(&seen, ObjectKind::Mpd).count() >= 1);
+    for name in ["ts", "cmaf"] {
+        let seen: Vec<Capture> = seen.iter().filter(|c| c.stream.as_str() == name).cloned().collect();
+        assert_eq!(of(&seen, ObjectKind::Mvp).count(), 1);
+        for (track, mut list) in numbers(&seen) {
+            list.sort_unstable();
+            let expected: Vec<u64> = (list[0]..list[0] + list.len() as u64).collect();
+            assert_eq!(list, expected, "{name} {track}: each once, none left out");
+        }
+        for capture in &seen {
+            assert_eq!((capture.job_revision, capture.late_polls, capture.retry), (3, 0, false));
+            assert!(
+                matches!(capture.exchange.status(), Some(200 | 304)),
+                "{:?}",
+                summary(std::slice::from_ref(capture))
+            );
+            assert!(capture.clock_uncertainty_us >= 50_000);
+        }
+        let inits: Vec<&str> = of(&seen, ObjectKind::Init).map(track).collect();
+        let mut unique = inits.clone();
+        unique.sort_unstable();
+        unique.dedup();
+        assert_eq!(inits.len(), unique.len(), "each init section once");
+        assert_eq!(inits.len(), if name == "cmaf" { 4 } else { 0 });
+        for segment in of(&seen, ObjectKind::Segment) {
+            let facts = segment.facts.as_ref().unwrap();
+            let expected = if name == "ts" { Container::MpegTs } else { Container::IsoBmff };
+            assert_eq!((facts.container, facts.n_issues), (expected, 0), "{:?}", facts.issues);
+            let main = facts.main().unwrap();
+            assert!(main.timescale > 0, "segments are read with their init section");
+            let declared = segment.promised.as_ref().unwrap().duration_us.unwrap();
+            let measured = main.duration.unwrap() * 1_000_000 / i64::from(main.timescale);
+            assert!((declared - measured).abs() <= 50_000, "{declared} {measured}");
+            let listed = segment.promised.as_ref().unwrap().listed_at;
+            assert!(listed <= segment.exchange.t_req);
+        }
+        // The oldest of the window is looked at as well, once a minute.
+        assert_eq!(of(&seen, ObjectKind::Segment).filter(|c| c.extra).count(), if name == "ts" { 3 } else { 4 });
+    }
+}
+
+#[tokio::test]
+async fn a_frozen_playlist_is_asked_for_at_half_the_target_duration() {
+    let origin = origin().await;
+    origin.faults.add(FaultSpec::new(FaultKind::FrozenPlaylist {})).unwrap();
+    let mut watching = Watching::start(job(1, vec![stream("ts", origin.hls_ts("one"), Depth::Manifest)]));
+    let polls = |seen: &[Capture]| {
+        let mut out: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+        for poll in of(seen, ObjectKind::MediaPlaylist) {
+            out.entry(track(poll).to_owned()).or_default().push(poll.exchange.t_req.unix_micros());
+        }
+        out
+    };
+    watching
+        .until("five polls of each rendition", |seen| {
+            let polls = polls(seen);
+            polls.len() == 3 && polls.values().all(|list| list.len() >= 5)
+        })
+        .await;
+    let seen = watching.end().await;
+    assert_eq!(of(&seen, ObjectKind::Segment).count(), 0, "depth manifest");
+    for (track, times) in polls(&seen) {
+        // The first wait is for a new segment; then TD/2 = 1 s and up to 10 % and the burst's span more.
+        for pair in times[1..].windows(2) {
+            let gap = pair[1] - pair[0];
+            assert!((1_000_000..1_900_000).contains(&gap), "{track}: {gap} us");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_listed_segment_that_fails_is_tried_once_more_on_a_new_connection() {
+    let origin = origin().await;
+    let fault = FaultSpec::new(FaultKind::HttpStatus { status: 503 }).rendition("240p");
+    origin.faults.add(fault.objects(&[ow_origin::ObjectKind::Segment])).unwrap();
+    let mut watching = Watching::start(job(1, vec![stream("ts", origin.hls_ts("one"), Depth::Full)]));
+    watching
+        .until("three second tries", |seen| of(seen, ObjectKind::Segment).filter(|c| c.retry && !c.extra).count() >= 3)
+        .await;
+    let seen = watching.end().await;
+    for again in of(&seen, ObjectKind::Segment).filter(|c| c.retry) {
+        assert!(track(again).contains("240p"), "only what failed is tried again: {}", track(again));
+        assert!(!again.exchange.timings.reused && again.exchange.timings.connect_us.is_some());
+        let first =
+            seen.iter().find(|c| c.exchange.url == again.exchange.url && !c.retry && c.extra == again.extra).unwrap();
+        assert_eq!((first.exchange.status(), again.exchange.status()), (Some(503), Some(503)));
+        let pause = again.exchange.t_req - first.exchange.t_end;
+        assert!(pause >= Span::from_millis(500) && pause < Span::from_secs(3), "{pause}");
+    }
+    let urls: Vec<&str> = of(&seen, ObjectKind::Segment).filter(|c| c.retry).map(|c| c.exchange.url.as_str()).collect();
+    let mut unique = urls.clone();
+    unique.sort_unstable();
+    unique.dedup();
+    assert_eq!(urls.len(), unique.len(), "once");
+}
+
+#[tokio::test]
+async fn gaps_are_left_alone_and_heads_are_ranges() {
+    let origin = origin().await;
+    origin.faults.add(FaultSpec::new(FaultKind::Gap {}).every(2)).unwrap();
+    let mut watching = Watching::start(job(1, vec![stream("ts", origin.hls_ts("one"), Depth::Head)]));
+    watching
+        .until("three segments of each rendition", |seen| {
+            let numbers = numbers(seen);
+            numbers.len() == 3 && numbers.values().all(|list| list.len() >= 3)
+        })
+        .await;
+    let seen = watching.end().await;
+    assert!(
+        of(&seen, ObjectKind::MediaPlaylist).any(|c| c.body.as_ref().is_some_and(|b| b.text.contains("EXT-X-GAP")))
+    );
+    for segment in of(&seen, ObjectKind::Segment) {
+        let promised = segment.promised.as_ref().unwrap();
+        assert_ne!(segment.exchange.status(), Some(404), "a gap is not asked for: {:?}", promised.number);
+        assert_eq!(segment.facts.as_ref().unwrap().container, Container::MpegTs);
+    }
+}
+
+#[tokio::test]
+async fn an_entry_may_be_a_media_playlist() {
+    let origin = origin().await;
+    let url = origin.url("/live/one/ts/360p/index.m3u8");
+    let mut watching = Watching::start(job(1, vec![stream("ts", url, Depth::Full)]));
+    watching.until("three segments", |seen| numbers(seen).values().any(|list| list.len() >= 3)).await;
+    let seen = watching.end().await;
+    assert_eq!(numbers(&seen).keys().copied().collect::<Vec<_>>(), ["main"]);
+    let entries: Vec<&Capture> = seen.iter().filter(|c| c.object.is_manifest()).collect();
+    assert!(entries.len() >= 2);
+    assert!(
+        entries.iter().all(|c| c.object == ObjectKind::MediaPlaylist && track(c) == "main"),
+        "{:?}",
+        summary(&seen)
+    );
+}
+
+#[tokio::test]
+async fn a_changed_job_is_taken_over_in_place() {
+    let origin = origin().await;
+    let ts = stream("ts", origin.hls_ts("one"), Depth::Full);
+    let cmaf = stream("cmaf", origin.hls_cmaf("one"), Depth::Manifest);
+    let (jobs, following) = watch::channel(Arc::new(job(1, vec![ts.clone()])));
+    let (sender, captures) = mpsc::channel(16);
+    let stop = CancellationToken::new();
+    let mut options = WatchOptions::new(Arc::new(support::probe()));
+    options.cadence.phase_spread = Span::ZERO;
+    let task = tokio::spawn(follow_channel(following, options, sender, stop.clone()));
+    let mut watching = Watching { captures, seen: Vec::new(), stop, task };
+    watching.until("the first stream", |seen| of(seen, ObjectKind::Segment).any(|c| c.stream.as_str() == "ts")).await;
+    jobs.send_replace(Arc::new(job(2, vec![ts, cmaf.clone()])));
+    watching
+        .until("both streams", |seen| {
+            let of_two = |name: &str| seen.iter().any(|c| c.stream.as_str() == name && c.job_revision == 2);
+            of_two("ts") && of_two("cmaf")
+        })
+        .await;
+    jobs.send_replace(Arc::new(job(3, vec![cmaf])));
+    watching.until("ten captures of the last", |seen| seen.iter().filter(|c| c.job_revision == 3).count() >= 10).await;
+    let seen = watching.end().await;
+    let entries = of(&seen, ObjectKind::Mvp).filter(|c| c.stream.as_str() == "ts").count();
+    assert_eq!(entries, 1, "a stream that stays goes on");
+    let last_ts = seen.iter().rposition(|c| c.stream.as_str() == "ts").unwrap();
+    assert!(seen[last_ts..].iter().filter(|c| c.job_revision == 3).count() >= 9, "a stream that is gone ends");
+}
+
+#[tokio::test]
+async fn an_entry_that_fails_is_asked_again() {
+    let origin = origin().await;
+    origin.faults.add(FaultSpec::new(FaultKind::Html {})).unwrap();
+    let mut watching = Watching::start(job(1, vec![stream("ts", origin.hls_ts("one"), Depth::Full)]));
+    watching.until("two entries", |seen| of(seen, ObjectKind::Mvp).count() >= 2).await;
+    origin.faults.clear();
+    watching.until("a segment", |seen| of(seen, ObjectKind::Segment).next().is_some()).await;
+    let seen = watching.end().await;
+    let first = of(&seen, ObjectKind::Mvp).next().unwrap();
+    assert!(first.body.as_ref().unwrap().text.contains('<'), "what came is told");
+}
