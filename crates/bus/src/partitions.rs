@@ -98,6 +98,13 @@ impl PartitionReader {
         }
     }
 
+    /// Sequence of the newest message of the whole stream now: what claims to be of a later one is of another history.
+    pub async fn last_seq(&self) -> Result<u64, BusError> {
+        let stream = self.bus.stream(&self.bus.stream_name(self.stream)).await?;
+        let info = stream.get_info().await.map_err(BusError::request("read the end of the stream"))?;
+        Ok(info.state.last_sequence)
+    }
+
     async fn consumer(&self, deliver_policy: DeliverPolicy) -> Result<PullConsumer, BusError> {
         let filter = partition_subject(self.stream, self.partition);
         let config = pull::Config {

@@ -96,7 +96,8 @@ pub struct AlarmState {
     passing_since: Option<Time>,
     last_known: Option<Time>,
     frozen: bool,
-    penalty: f64,
+    /// Thousandths: a whole number is the same after a snapshot.
+    penalty: i64,
     penalty_at: Option<Time>,
     pub flapping: bool,
     /// First failure of the present run of trouble.
@@ -314,13 +315,14 @@ impl AlarmState {
 
     fn penalty_now(&self, at: Time) -> f64 {
         let Some(since) = self.penalty_at else { return 0.0 };
-        self.penalty * (-(at - since).secs_f64().max(0.0) / FLAP_HALF_LIFE_S).exp2()
+        self.penalty as f64 / 1e3 * (-(at - since).secs_f64().max(0.0) / FLAP_HALF_LIFE_S).exp2()
     }
 
     fn penalize(&mut self, at: Time) {
-        self.penalty = self.penalty_now(at) + FLAP_RAISE;
+        let penalty = self.penalty_now(at) + FLAP_RAISE;
+        self.penalty = (penalty * 1e3).round() as i64;
         self.penalty_at = Some(at);
-        self.flapping |= self.penalty > FLAP_ABOVE;
+        self.flapping |= penalty > FLAP_ABOVE;
     }
 
     /// The last known evaluation failed.

@@ -119,6 +119,7 @@ impl Message for Measures {
             "measures",
             self.channel.as_str(),
             self.stream.as_str(),
+            self.probe.as_ref().map_or("", |probe| probe.as_str()),
             &self.at.unix_micros().to_string(),
         ])
     }

@@ -61,7 +61,7 @@ pub enum ValidatorError {
 /// Judges until `shutdown`, then hands its partitions over.
 pub async fn run(config: ValidatorConfig, deps: Deps, shutdown: CancellationToken) -> Result<(), ValidatorError> {
     let metrics = Metrics::register(&deps.ops);
-    let policies = Policies::follow(&deps.bus, shutdown.clone()).await?;
+    let Some(policies) = Policies::follow(&deps.bus, shutdown.clone()).await? else { return Ok(()) };
     let partitioned = PartitionedConfig {
         service: "validator".to_owned(),
         replica: config.replica.clone().unwrap_or(deps.replica),

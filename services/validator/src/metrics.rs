@@ -12,6 +12,8 @@ pub(crate) struct Metrics {
     pub(crate) verdicts: Counter,
     pub(crate) snapshots: Counter,
     pub(crate) snapshot_failures: Counter,
+    pub(crate) fenced: Counter,
+    pub(crate) unsendable: Counter,
     pub(crate) replayed: Counter,
     pub(crate) check_panics: Counter,
     pub(crate) partitions: Gauge,
@@ -38,6 +40,8 @@ impl Metrics {
                 "Snapshots that could not be written or read",
                 m.snapshot_failures.clone(),
             );
+            r.register("validator_fenced", "Times that another validator had gone further", m.fenced.clone());
+            r.register("validator_unsendable", "Outputs that the bus can never take", m.unsendable.clone());
             r.register("validator_replayed", "Captures read again to rebuild state", m.replayed.clone());
             r.register("validator_check_panics", "Checks that failed by a defect of ours", m.check_panics.clone());
             r.register("validator_partitions", "Partitions owned", m.partitions.clone());

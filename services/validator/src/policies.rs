@@ -1,29 +1,49 @@
 //! The policies of all channels, followed in KV `CONFIG`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use ow_bus::{Bucket, Bus, BusError, Change, KvWatch};
+use ow_bus::{Bucket, Bus, BusError, Change, Entry, KvWatch};
 use ow_domain::policy::ChannelPolicy;
 use ow_domain::{ChannelId, Partition};
+use serde_json::value::RawValue;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-type Map = Arc<BTreeMap<ChannelId, Arc<ChannelPolicy>>>;
+#[derive(Debug, Clone, Default)]
+struct All {
+    by_channel: BTreeMap<ChannelId, Arc<ChannelPolicy>>,
+    /// Channels with a policy that we cannot read, and never could: neither started nor retired.
+    unreadable: BTreeSet<ChannelId>,
+}
+
+/// How a channel stands.
+#[derive(Debug, Clone)]
+pub(crate) enum Standing {
+    Watched(Arc<ChannelPolicy>),
+    /// There is a policy of a form that we do not know: as it was.
+    Unreadable,
+    Disabled,
+    Unknown,
+}
 
 /// The policies as they are now; cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct Policies(watch::Receiver<Map>);
+pub(crate) struct Policies(watch::Receiver<Arc<All>>);
 
 impl Policies {
-    /// Waits for the first state, then follows changes until `shutdown`.
-    pub(crate) async fn follow(bus: &Bus, shutdown: CancellationToken) -> Result<Self, BusError> {
-        let mut changes: KvWatch<ChannelPolicy> = bus.kv::<ChannelPolicy>(Bucket::Config).watch(">").await?;
-        let mut all = BTreeMap::new();
+    /// Waits for the first state, then follows changes until `shutdown`. `None` on shutdown.
+    pub(crate) async fn follow(bus: &Bus, shutdown: CancellationToken) -> Result<Option<Self>, BusError> {
+        let mut changes: KvWatch<Box<RawValue>> = bus.kv(Bucket::Config).watch(">").await?;
+        let mut all = All::default();
         loop {
-            match changes.next().await {
+            let change = tokio::select! {
+                () = shutdown.cancelled() => return Ok(None),
+                change = changes.next() => change,
+            };
+            match change {
                 Change::UpToDate => break,
-                change => apply(&mut all, change),
+                change => all.apply(change),
             }
         }
         let (sender, receiver) = watch::channel(Arc::new(all.clone()));
@@ -31,29 +51,59 @@ impl Policies {
             loop {
                 tokio::select! {
                     () = shutdown.cancelled() => return,
-                    change = changes.next() => apply(&mut all, change),
+                    change = changes.next() => all.apply(change),
                 }
                 sender.send_replace(Arc::new(all.clone()));
             }
         });
-        Ok(Self(receiver))
+        Ok(Some(Self(receiver)))
     }
 
-    pub(crate) fn now(&self) -> Map {
-        self.0.borrow().clone()
+    pub(crate) fn standing(&self, channel: &ChannelId) -> Standing {
+        let all = self.0.borrow();
+        match all.by_channel.get(channel) {
+            Some(policy) if policy.enabled => Standing::Watched(policy.clone()),
+            Some(_) => Standing::Disabled,
+            None if all.unreadable.contains(channel) => Standing::Unreadable,
+            None => Standing::Unknown,
+        }
     }
 
     /// Enabled channels of one partition.
-    pub(crate) fn enabled_in(&self, partition: Partition) -> Vec<Arc<ChannelPolicy>> {
+    pub(crate) fn enabled_in(&self, partition: Partition) -> Vec<ChannelId> {
+        let all = self.0.borrow();
         let in_partition = |p: &&Arc<ChannelPolicy>| p.enabled && Partition::of(&p.channel) == partition;
-        self.now().values().filter(in_partition).cloned().collect()
+        all.by_channel.values().filter(in_partition).map(|p| p.channel.clone()).collect()
     }
 }
 
-fn apply(all: &mut BTreeMap<ChannelId, Arc<ChannelPolicy>>, change: Change<ChannelPolicy>) {
-    match change {
-        Change::Put(entry) => drop(all.insert(entry.value.channel.clone(), Arc::new(entry.value))),
-        Change::Deleted { key, .. } => drop(ChannelId::new(&key).ok().and_then(|id| all.remove(&id))),
-        Change::UpToDate => {}
+impl All {
+    fn apply(&mut self, change: Change<Box<RawValue>>) {
+        let (key, value) = match change {
+            Change::Put(Entry { key, value, .. }) => (key, Some(value)),
+            Change::Deleted { key, .. } => (key, None),
+            Change::UpToDate => return,
+        };
+        let Ok(channel) = ChannelId::new(&key) else {
+            return tracing::error!(key, "a policy under a key that is no channel was ignored");
+        };
+        let Some(value) = value else {
+            self.by_channel.remove(&channel);
+            self.unreadable.remove(&channel);
+            return;
+        };
+        let read = serde_json::from_str::<ChannelPolicy>(value.get()).map_err(|error| error.to_string());
+        match read.and_then(|p| if p.channel == channel { Ok(p) } else { Err(format!("it is of {}", p.channel)) }) {
+            Ok(policy) => {
+                self.unreadable.remove(&channel);
+                self.by_channel.insert(channel, Arc::new(policy));
+            }
+            Err(reason) => {
+                tracing::error!(%channel, reason, "a policy cannot be read; the channel stays as it was");
+                if !self.by_channel.contains_key(&channel) {
+                    self.unreadable.insert(channel);
+                }
+            }
+        }
     }
 }

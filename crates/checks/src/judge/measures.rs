@@ -27,39 +27,36 @@ pub(crate) struct TrackWindow {
     pub segment_duration: Mean,
     pub download: Mean,
     pub ttfb: Mean,
-    /// Bytes and media seconds of complete segments.
+    /// Bytes and media time of complete segments.
     pub bytes: u64,
-    pub media_s: f64,
-    pub latency_s: Option<f64>,
+    pub media: Span,
+    pub latency: Option<Span>,
 }
 
+/// Mean and maximum of spans, in whole microseconds: a sum of fractions is not the same after a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct Mean {
     n: u32,
-    sum: f64,
-    max: f64,
+    sum: Span,
+    max: Span,
 }
 
 impl Mean {
-    fn add(&mut self, value: f64) {
-        self.n += 1;
+    fn add(&mut self, value: Span) {
+        self.n = self.n.saturating_add(1);
         self.sum += value;
         self.max = self.max.max(value);
     }
     fn put(&self, into: &mut BTreeMap<String, f64>, name: &str) {
         if self.n > 0 {
-            into.insert(name.to_owned(), self.sum / f64::from(self.n));
+            into.insert(name.to_owned(), self.sum.secs_f64() / f64::from(self.n));
         }
     }
     fn put_max(&self, into: &mut BTreeMap<String, f64>, name: &str) {
         if self.n > 0 {
-            into.insert(name.to_owned(), self.max);
+            into.insert(name.to_owned(), self.max.secs_f64());
         }
     }
-}
-
-fn seconds(micros: Option<i64>) -> Option<f64> {
-    micros.map(|us| Span::from_micros(us).secs_f64())
 }
 
 /// Media duration of a segment in seconds, by its main elementary stream.
@@ -90,10 +87,10 @@ impl StreamMemory {
                 self.window.responses.insert(class.to_owned(), 1);
             }
         }
-        if let Some(connect) = seconds(exchange.timings.connect_us) {
+        if let Some(connect) = exchange.timings.connect_us.map(Span::from_micros) {
             self.window.connect.add(connect);
         }
-        let ttfb = seconds(exchange.timings.ttfb_us);
+        let ttfb = exchange.timings.ttfb_us.map(Span::from_micros);
         if let Outcome::Response(response) = &exchange.outcome {
             self.window.body_bytes = self.window.body_bytes.saturating_add(response.body_bytes);
         }
@@ -110,19 +107,20 @@ impl StreamMemory {
         }
         let Some(track) = capture.track.as_ref().and_then(|t| self.tracks.get_mut(&t.id)) else { return };
         let window = &mut track.window;
-        window.download.add(exchange.took().secs_f64());
+        window.download.add(exchange.took());
         if let Some(ttfb) = ttfb {
             window.ttfb.add(ttfb);
         }
-        let declared = seconds(capture.promised.as_ref().and_then(|p| p.duration_us));
-        if let Some(duration) = capture.facts.as_ref().and_then(media_seconds).or(declared) {
+        let declared = capture.promised.as_ref().and_then(|p| p.duration_us).map(Span::from_micros);
+        let measured = capture.facts.as_ref().and_then(media_seconds).map(Span::from_secs_f64);
+        if let Some(duration) = measured.or(declared) {
             window.segment_duration.add(duration);
             // A range request (depth `head`) says nothing about the bit rate.
             if let Outcome::Response(response) = &exchange.outcome
                 && (response.status == 200 || capture.promised.as_ref().is_some_and(|p| p.byte_range.is_some()))
             {
                 window.bytes = window.bytes.saturating_add(response.body_bytes);
-                window.media_s += duration;
+                window.media += duration;
             }
         }
     }
@@ -145,9 +143,9 @@ impl StreamMemory {
         if let Some(age) = self.newest_age(at) {
             values.insert("playlist_age_seconds".to_owned(), age.secs_f64());
         }
-        let latencies = self.tracks.values().filter_map(|t| t.window.latency_s);
-        if let Some(latency) = latencies.reduce(f64::max) {
-            values.insert("live_latency_seconds".to_owned(), latency);
+        let latencies = self.tracks.values().filter_map(|t| t.window.latency);
+        if let Some(latency) = latencies.max() {
+            values.insert("live_latency_seconds".to_owned(), latency.secs_f64());
         }
         window.playlist_ttfb.put(&mut values, "playlist_ttfb_seconds");
         window.segment_ttfb.put(&mut values, "segment_ttfb_seconds");
@@ -160,15 +158,16 @@ impl StreamMemory {
             if let Some(bandwidth) = memory.track.bandwidth {
                 values.insert("declared_bits_per_second".to_owned(), bandwidth as f64);
             }
-            if window.media_s > 0.0 {
-                values.insert("measured_bits_per_second".to_owned(), window.bytes as f64 * 8.0 / window.media_s);
+            if window.media > Span::ZERO {
+                values
+                    .insert("measured_bits_per_second".to_owned(), window.bytes as f64 * 8.0 / window.media.secs_f64());
             }
             window.segment_duration.put(&mut values, "segment_duration_seconds");
             window.download.put(&mut values, "download_seconds");
             window.download.put_max(&mut values, "download_seconds_max");
             window.ttfb.put(&mut values, "ttfb_seconds");
-            if let Some(latency) = window.latency_s {
-                values.insert("live_latency_seconds".to_owned(), latency);
+            if let Some(latency) = window.latency {
+                values.insert("live_latency_seconds".to_owned(), latency.secs_f64());
             }
             if let Some(age) = memory.age {
                 values.insert("playlist_age_seconds".to_owned(), (at - age.first_seen_end).secs_f64());

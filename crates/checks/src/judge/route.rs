@@ -436,7 +436,7 @@ fn step(
     }
     if let WallClock::Known { latency, .. } = wall_clock {
         memory.latency.remember(now, latency);
-        memory.window.latency_s = Some(latency.secs_f64());
+        memory.window.latency = Some(latency);
     }
     if accepted {
         memory.target_duration = Some(step.target_duration).filter(|td| *td > Span::ZERO);
