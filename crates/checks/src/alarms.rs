@@ -132,6 +132,13 @@ impl Alarms {
         changed
     }
 
+    /// What fails now, also below its hold. An event is over as soon as it has happened.
+    pub fn failing(&self) -> impl Iterator<Item = (String, Subject)> + '_ {
+        let all = self.by_check.iter().flat_map(|(check, entries)| entries.iter().map(move |e| (check, e)));
+        all.filter(|(_, e)| e.state.active.is_some() || e.state.is_failing())
+            .map(|(check, e)| (check.clone(), e.subject.clone()))
+    }
+
     /// What is wrong now, sorted by fingerprint.
     pub fn conditions(&self) -> BTreeMap<String, Condition> {
         let mut out: BTreeMap<String, Condition> = BTreeMap::new();

@@ -78,6 +78,9 @@ pub struct ChannelJudge {
     panics: BTreeMap<String, u64>,
     #[serde(skip)]
     settings: Option<Arc<Settings>>,
+    /// Since the judge was made or read from a snapshot.
+    #[serde(skip)]
+    evaluated: run::Evaluated,
 }
 
 /// What one probe sees of the channel. Conditions of several probes are united.
@@ -107,6 +110,7 @@ impl ChannelJudge {
             probes: BTreeMap::new(),
             published: Published::default(),
             panics: BTreeMap::new(),
+            evaluated: run::Evaluated::default(),
         }
     }
 
@@ -143,6 +147,17 @@ impl ChannelJudge {
         &self.panics
     }
 
+    /// Checks that came to a result (pass or fail) since the judge was made, in the order of the catalogue.
+    pub fn evaluated(&self) -> Vec<&'static str> {
+        let all = registry::all().iter().enumerate();
+        all.filter(|(index, _)| self.evaluated.contains(*index)).map(|(_, check)| check.id).collect()
+    }
+
+    /// What fails now, also below its hold: check and subject.
+    pub fn failing(&self) -> Vec<(String, Subject)> {
+        self.probes.values().flat_map(|memory| memory.alarms.failing()).collect()
+    }
+
     /// Judges one capture. One that was judged before (by its position) or is of another channel changes nothing.
     pub fn apply(&mut self, capture: &Capture, position: Position) -> Judged {
         let mut judged = Judged::default();
@@ -161,6 +176,7 @@ impl ChannelJudge {
             route::capture(&mut memory, &mut run, capture, &self.policy);
             changed = run.changed;
             judged.findings = run.findings;
+            self.evaluated.extend(run.evaluated);
             for id in run.panicked {
                 *self.panics.entry(id.to_owned()).or_default() += 1;
             }

@@ -29,6 +29,30 @@ pub(crate) struct Runner<'a> {
     pub changed: bool,
     pub findings: Vec<Finding>,
     pub panicked: Vec<&'static str>,
+    /// Checks that came to a result, by their place in the catalogue.
+    pub evaluated: Evaluated,
+}
+
+/// A set of checks, by their place in the catalogue.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Evaluated([u64; 8]);
+
+impl Evaluated {
+    fn insert(&mut self, index: usize) {
+        if let Some(word) = self.0.get_mut(index / 64) {
+            *word |= 1 << (index % 64);
+        }
+    }
+
+    pub fn extend(&mut self, other: Self) {
+        for (word, more) in self.0.iter_mut().zip(other.0) {
+            *word |= more;
+        }
+    }
+
+    pub fn contains(&self, index: usize) -> bool {
+        self.0.get(index / 64).is_some_and(|word| word >> (index % 64) & 1 == 1)
+    }
 }
 
 /// Whom the checks speak of.
@@ -50,6 +74,7 @@ impl<'a> Runner<'a> {
             changed: false,
             findings: Vec::new(),
             panicked: Vec::new(),
+            evaluated: Evaluated::default(),
         }
     }
 
@@ -88,6 +113,9 @@ impl<'a> Runner<'a> {
                 }
             }
             let evaluations = std::mem::take(&mut self.outcome.evaluations);
+            if evaluations.iter().any(|e| !matches!(e.result, Result::Unknown)) {
+                self.evaluated.insert(index);
+            }
             for evaluation in evaluations {
                 self.take(alarms, about, index, check, evaluation);
             }
