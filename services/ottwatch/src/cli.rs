@@ -9,12 +9,16 @@ use ow_service::HumanDuration;
 
 /// Watches live HLS and DASH channels at the packager and tells the NOC what is wrong.
 #[derive(Debug, Parser)]
-#[command(name = "ottwatch", version, after_help = "Examples:
+#[command(
+    name = "ottwatch",
+    version,
+    after_help = "Examples:
   ottwatch up --demo                                  everything on this machine, with a demo channel that goes wrong
   ottwatch check https://origin/vtv3/master.m3u8 --for 60s
   ottwatch apply -f channels/ --dry-run
   ottwatch tail 'alert.>'
-  ottwatch fetcher --config /etc/ottwatch.toml        one service, as in production")]
+  ottwatch fetcher --config /etc/ottwatch.toml        one service, as in production"
+)]
 pub struct Cli {
     /// Form of log lines on standard error.
     #[arg(long, global = true, env = "OTTWATCH_LOG_FORMAT", value_enum, default_value = "text")]
@@ -122,13 +126,15 @@ pub struct UpArgs {
 }
 
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Exit codes: 0 nothing found (or only below --fail-on), 1 warning or minor, 2 major or critical,
+#[command(
+    after_help = "Exit codes: 0 nothing found (or only below --fail-on), 1 warning or minor, 2 major or critical,
 3 could not tell, 64 wrong usage.
 
 Examples:
   ottwatch check https://origin/vtv3/master.m3u8
   ottwatch check http://origin/a/master.m3u8 http://origin/b/master.m3u8 --for 2m -o junit > report.xml
-  ottwatch check https://packager/vtv3/master.m3u8 --ca lab-ca.pem --fail-on major -o json")]
+  ottwatch check https://packager/vtv3/master.m3u8 --ca lab-ca.pem --fail-on major -o json"
+)]
 pub struct CheckArgs {
     /// Entry URLs: multivariant or media playlists, MPDs.
     #[arg(required = true, value_name = "URL")]

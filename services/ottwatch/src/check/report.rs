@@ -146,7 +146,11 @@ pub fn junit(reports: &[Report], fail_on: Severity) -> String {
         checks.sort_unstable();
         checks.dedup();
         let failing = |check: &str| {
-            report.findings.iter().filter(|f| f.check == check && f.standing && f.severity >= fail_on).collect::<Vec<_>>()
+            report
+                .findings
+                .iter()
+                .filter(|f| f.check == check && f.standing && f.severity >= fail_on)
+                .collect::<Vec<_>>()
         };
         let n_failures = checks.iter().filter(|c| !failing(c).is_empty()).count();
         let n_errors = usize::from(report.could_not_tell.is_some());

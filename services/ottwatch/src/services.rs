@@ -1,0 +1,187 @@
+//! The services as parts of a process: one alone, or all in one.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context, Result};
+use ow_bus::Bus;
+use ow_service::config::Problems;
+use ow_service::{Exit, Ops, ops, shutdown};
+use ow_store::Store;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::ServiceArgs;
+use crate::settings::{Site, replica_name};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    Scheduler,
+    Fetcher,
+    Validator,
+    AlertRouter,
+    Notifier,
+    Recorder,
+    Api,
+}
+
+impl Service {
+    pub const ALL: [Self; 7] =
+        [Self::Scheduler, Self::Fetcher, Self::Validator, Self::AlertRouter, Self::Notifier, Self::Recorder, Self::Api];
+
+    /// Section of the site file, and name in logs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Scheduler => "scheduler",
+            Self::Fetcher => "fetcher",
+            Self::Validator => "validator",
+            Self::AlertRouter => "alert-router",
+            Self::Notifier => "notifier",
+            Self::Recorder => "recorder",
+            Self::Api => "api",
+        }
+    }
+
+    const fn needs_store(self) -> bool {
+        matches!(self, Self::AlertRouter | Self::Notifier | Self::Recorder | Self::Api)
+    }
+}
+
+/// The settings of one service, read and checked.
+#[derive(Debug, Clone)]
+pub enum Settings {
+    Scheduler(ow_scheduler::SchedulerConfig),
+    Fetcher(ow_fetcher::FetcherConfig),
+    Validator(ow_validator::ValidatorConfig),
+    AlertRouter(ow_alert_router::Config),
+    Notifier(ow_notifier::Config),
+    Recorder(ow_recorder::Config),
+    Api(ow_api::ApiConfig),
+}
+
+impl Settings {
+    pub fn read(service: Service, site: &Site) -> Result<Self, Problems> {
+        let name = service.name();
+        let (settings, problems) = match service {
+            Service::Scheduler => {
+                let config: ow_scheduler::SchedulerConfig = site.section(name)?;
+                let problems = config.validate();
+                (Self::Scheduler(config), problems)
+            }
+            Service::Api => {
+                let config: ow_api::ApiConfig = site.section(name)?;
+                let problems = config.validate();
+                (Self::Api(config), problems)
+            }
+            Service::Fetcher => {
+                let config: ow_fetcher::FetcherConfig = site.section(name)?;
+                let problems = config.validate();
+                (Self::Fetcher(config), problems)
+            }
+            Service::Validator => (Self::Validator(site.section(name)?), Vec::new()),
+            Service::AlertRouter => (Self::AlertRouter(site.section(name)?), Vec::new()),
+            Service::Notifier => (Self::Notifier(site.section(name)?), Vec::new()),
+            Service::Recorder => (Self::Recorder(site.section(name)?), Vec::new()),
+        };
+        if problems.is_empty() { Ok(settings) } else { Err(Problems(problems)) }
+    }
+}
+
+/// What every service of a process shares.
+#[derive(Debug, Clone)]
+pub struct Shared {
+    pub bus: Bus,
+    pub store: Option<Store>,
+    pub ops: Ops,
+    pub replica: String,
+}
+
+/// Runs one service until `stop`. `Err` when it ended of itself.
+pub async fn run_one(settings: Settings, shared: Shared, stop: CancellationToken) -> Result<()> {
+    let Shared { bus, store, ops, replica } = shared;
+    let need = || store.clone().context("the service needs PostgreSQL");
+    match settings {
+        Settings::Scheduler(config) => ow_scheduler::run(config, ow_scheduler::Deps { bus, ops }, stop).await?,
+        Settings::Fetcher(config) => ow_fetcher::run(config, ow_fetcher::Deps { bus, ops, replica }, stop).await?,
+        Settings::Validator(config) => {
+            ow_validator::run(config, ow_validator::Deps { bus, ops, replica }, stop).await?;
+        }
+        Settings::AlertRouter(config) => {
+            let store = need()?;
+            ow_alert_router::run(config, ow_alert_router::Deps { bus, store, ops, replica }, stop).await?;
+        }
+        Settings::Notifier(config) => {
+            let store = need()?;
+            ow_notifier::run(config, ow_notifier::Deps { bus, store, ops }, stop).await?;
+        }
+        Settings::Recorder(config) => {
+            let store = need()?;
+            ow_recorder::run(config, ow_recorder::Deps { bus, store, ops }, stop).await?;
+        }
+        Settings::Api(config) => {
+            let store = need()?;
+            ow_api::run(config, ow_api::Deps { bus, store, ops }, stop).await?;
+        }
+    }
+    Ok(())
+}
+
+/// `ottwatch <service>`: reads the configuration, connects, runs until a signal.
+pub async fn main(service: Service, args: &ServiceArgs) -> Exit {
+    let site = match Site::read(args.config.as_deref()) {
+        Ok(site) => site,
+        Err(problems) => return wrong(&problems),
+    };
+    let settings = match Settings::read(service, &site) {
+        Ok(settings) => settings,
+        Err(problems) => return wrong(&problems),
+    };
+    if args.check_config {
+        println!("{}: the configuration is right", service.name());
+        return Exit::Ok;
+    }
+    match serve(service, settings, &site, args.ops_listen).await {
+        Ok(()) => Exit::Ok,
+        Err(error) => {
+            eprintln!("{}: {error:#}", service.name());
+            Exit::Unavailable
+        }
+    }
+}
+
+fn wrong(problems: &Problems) -> Exit {
+    eprintln!("{problems}");
+    Exit::Config
+}
+
+async fn serve(service: Service, settings: Settings, site: &Site, ops_listen: SocketAddr) -> Result<()> {
+    let stop = shutdown::on_signals().context("cannot listen for signals")?;
+    let ops = Ops::default();
+    // Outlives the service, so that the end can be watched.
+    let ops_stop = CancellationToken::new();
+    let (addr, ops_task) = ops::serve(&ops, ops_listen, ops_stop.clone()).await?;
+    tracing::info!(service = service.name(), %addr, "metrics and health");
+    let replica = replica_name();
+    let name = format!("ottwatch/{}/{replica}", service.name());
+    let bus = tokio::select! {
+        bus = site.connect_bus(&name) => bus?,
+        () = stop.cancelled() => return Ok(()),
+    };
+    let store = if service.needs_store() {
+        let store = site.open_store(&format!("ottwatch-{}", service.name()))?;
+        store.migrate().await.context("cannot bring the schema of PostgreSQL up to date")?;
+        Some(store)
+    } else {
+        None
+    };
+    if service != Service::Scheduler {
+        // The scheduler makes streams and buckets; the others may not.
+        bus.wait_for_topology(site.nats.connect_wait.0).await.context("start the scheduler first")?;
+    }
+    tracing::info!(service = service.name(), replica, "started");
+    let ended = run_one(settings, Shared { bus: bus.clone(), store, ops, replica }, stop.clone()).await;
+    if let Err(error) = bus.flush().await {
+        tracing::warn!(%error, "not everything was flushed to the bus");
+    }
+    ops_stop.cancel();
+    let _ = ops_task.await;
+    ended
+}

@@ -1,0 +1,122 @@
+//! The site file: where the servers are, and a section per service.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use ow_bus::{Bus, BusConfig};
+use ow_service::config::{self, Problems};
+use ow_service::{HumanDuration, Secret};
+use ow_store::{Store, StoreConfig};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// `[nats]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NatsSettings {
+    /// Server addresses, comma separated; without user and password.
+    pub url: String,
+    /// User of nats.conf; its password is in `password_file`.
+    pub user: Option<String>,
+    pub password_file: Option<PathBuf>,
+    /// PEM of the authority that signed the server's certificate, if no public one did.
+    pub ca_file: Option<PathBuf>,
+    /// How long the server may take to answer at the start.
+    pub connect_wait: HumanDuration,
+}
+
+impl Default for NatsSettings {
+    fn default() -> Self {
+        Self {
+            url: "nats://127.0.0.1:4222".to_owned(),
+            user: None,
+            password_file: None,
+            ca_file: None,
+            connect_wait: HumanDuration(Duration::from_secs(30)),
+        }
+    }
+}
+
+/// `[postgres]`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PostgresSettings {
+    /// Connection string without password.
+    pub dsn: String,
+    pub password_file: Option<PathBuf>,
+    /// Schema of the tables; the server's default when absent.
+    pub schema: Option<String>,
+    /// Connections of this process.
+    pub pool_size: usize,
+}
+
+impl Default for PostgresSettings {
+    fn default() -> Self {
+        Self {
+            dsn: "host=127.0.0.1 user=ottwatch dbname=ottwatch".to_owned(),
+            password_file: None,
+            schema: None,
+            pool_size: 8,
+        }
+    }
+}
+
+/// A read site file and the environment.
+#[derive(Debug, Clone)]
+pub struct Site {
+    file: (toml::Table, String),
+    pub nats: NatsSettings,
+    pub postgres: PostgresSettings,
+}
+
+impl Site {
+    /// Reads the file; problems of `[nats]` and `[postgres]` are told together.
+    pub fn read(path: Option<&Path>) -> Result<Self, Problems> {
+        let file = config::read_file(path)?;
+        let nats = config::load::<NatsSettings>("nats", &file, std::env::vars());
+        let postgres = config::load::<PostgresSettings>("postgres", &file, std::env::vars());
+        match (nats, postgres) {
+            (Ok(nats), Ok(postgres)) => Ok(Self { file, nats, postgres }),
+            (nats, postgres) => {
+                let all = nats.err().into_iter().chain(postgres.err()).flat_map(|p| p.0).collect();
+                Err(Problems(all))
+            }
+        }
+    }
+
+    /// The section of one service.
+    pub fn section<T: DeserializeOwned + Serialize + Default>(&self, name: &str) -> Result<T, Problems> {
+        config::load(name, &self.file, std::env::vars())
+    }
+
+    pub async fn connect_bus(&self, name: &str) -> anyhow::Result<Bus> {
+        let nats = &self.nats;
+        let mut config = BusConfig::new(nats.url.clone(), name);
+        config.user = nats.user.clone();
+        config.password_file = nats.password_file.clone();
+        config.ca_file = nats.ca_file.clone();
+        config.connect_wait = nats.connect_wait.0;
+        Bus::connect(config).await.context("cannot use the NATS server")
+    }
+
+    pub fn open_store(&self, name: &str) -> anyhow::Result<Store> {
+        let postgres = &self.postgres;
+        let mut dsn = postgres.dsn.clone();
+        if let Some(path) = &postgres.password_file {
+            let password = Secret::from_file(path)?;
+            let escaped = password.reveal().replace('\\', "\\\\").replace('\'', "\\'");
+            dsn = format!("{dsn} password='{escaped}'");
+        }
+        let mut config = StoreConfig::new(dsn);
+        config.pool_size = postgres.pool_size;
+        config.schema = postgres.schema.clone();
+        config.application_name = name.to_owned();
+        Store::open(config).context("cannot use PostgreSQL")
+    }
+}
+
+/// A name for this process that no other has; a slug.
+pub fn replica_name() -> String {
+    format!("r{}", &uuid::Uuid::new_v4().simple().to_string()[..10])
+}

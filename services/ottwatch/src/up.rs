@@ -1,0 +1,232 @@
+//! `ottwatch up`: every service in one process, on private servers unless others are named.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use ow_bus::{Bus, Limits};
+use ow_config::SourceFile;
+use ow_contracts::Subject;
+use ow_domain::config::ChangedBy;
+use ow_local::{LocalNats, LocalPostgres, NatsOptions, PgOptions};
+use ow_origin::{FaultScript, Origin, OriginConfig};
+use ow_service::{Exit, Ops, shutdown};
+use ow_store::Store;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::{TailOutput, UpArgs};
+use crate::config_cmd::{self, ApplyOptions};
+use crate::runfile::RunFile;
+use crate::services::{self, Service, Settings, Shared};
+use crate::settings::{Site, replica_name};
+use crate::tail;
+
+const DEMO: &str = include_str!("../assets/demo.yaml");
+const DEMO_FAULTS: &str = include_str!("../assets/demo-faults.toml");
+/// How many ports after the wanted one are tried.
+const PORTS_TRIED: u16 = 50;
+/// How long the services may take to hand over and drain.
+const DRAIN: Duration = Duration::from_secs(15);
+
+/// Private servers; they end when this is dropped.
+struct Servers {
+    nats: Option<LocalNats>,
+    postgres: Option<LocalPostgres>,
+}
+
+pub async fn main(args: &UpArgs) -> Exit {
+    let mut site = match Site::read(args.config.as_deref()) {
+        Ok(site) => site,
+        Err(problems) => {
+            eprintln!("{problems}");
+            return Exit::Config;
+        }
+    };
+    let mut settings = Vec::new();
+    for service in Service::ALL {
+        match Settings::read(service, &site) {
+            Ok(read) => settings.push((service, read)),
+            Err(problems) => {
+                eprintln!("{problems}");
+                return Exit::Config;
+            }
+        }
+    }
+    match run(args, &mut site, settings).await {
+        Ok(exit) => exit,
+        Err(error) => {
+            eprintln!("ottwatch up: {error:#}");
+            Exit::Unavailable
+        }
+    }
+}
+
+async fn run(args: &UpArgs, site: &mut Site, settings: Vec<(Service, Settings)>) -> Result<Exit> {
+    let stop = shutdown::on_signals().context("cannot listen for signals")?;
+    let servers = start_servers(args, site).await?;
+    let replica = replica_name();
+    let bus = site.connect_bus(&format!("ottwatch/up/{replica}")).await?;
+    site.postgres.pool_size = site.postgres.pool_size.max(24);
+    let store = site.open_store("ottwatch-up")?;
+    store.migrate().await.context("cannot bring the schema of PostgreSQL up to date")?;
+    bus.ensure_topology(&Limits::local()).await.context("cannot make the streams")?;
+
+    let origin = if args.demo { Some(start_demo_origin().await?) } else { None };
+    let exit = apply_files(args, &store, &bus, origin.as_ref()).await?;
+    if exit != Exit::Ok {
+        return Ok(exit);
+    }
+    let listener = listen(args.listen).await?;
+    let addr = listener.local_addr()?;
+    let file = RunFile {
+        pid: std::process::id(),
+        nats: site.nats.url.clone(),
+        postgres: site.postgres.dsn.clone(),
+        api: format!("http://{addr}"),
+        origin: origin.as_ref().map(|o| o.url("")),
+    };
+    std::fs::create_dir_all(&args.home).with_context(|| format!("cannot make {}", args.home.display()))?;
+    file.write(&args.home)?;
+
+    let ops = Ops::default();
+    let mut tasks: JoinSet<(&'static str, Result<()>)> = JoinSet::new();
+    // The services end first; what prints alarms ends after them.
+    let services_stop = CancellationToken::new();
+    let shared = Shared { bus: bus.clone(), store: Some(store.clone()), ops: ops.clone(), replica };
+    let mut listener = Some(listener);
+    for (service, mut settings) in settings {
+        let (shared, token) = (shared.clone(), services_stop.clone());
+        match (&mut settings, listener.take_if(|_| service == Service::Api)) {
+            (Settings::Api(config), Some(listener)) => {
+                let mut config = config.clone();
+                config.with_ops = true;
+                let deps = ow_api::Deps { bus: bus.clone(), store: store.clone(), ops: ops.clone() };
+                tasks.spawn(async move {
+                    let ended = ow_api::serve(listener, config, deps, token).await;
+                    (service.name(), ended.map_err(Into::into))
+                });
+                continue;
+            }
+            (Settings::Fetcher(config), _) => config.probe.clone_from(&args.probe),
+            (Settings::Scheduler(config), _) => config.make_topology = false,
+            (Settings::Notifier(config), _) if config.public_url.is_empty() => {
+                config.public_url = format!("http://{addr}");
+            }
+            _ => {}
+        }
+        tasks.spawn(async move { (service.name(), services::run_one(settings, shared, token).await) });
+    }
+    let printer = tokio::spawn(print_alarms(bus.clone(), services_stop.clone()));
+    announce(args, &file, &servers);
+
+    let exit = tokio::select! {
+        () = stop.cancelled() => Exit::Ok,
+        Some(ended) = tasks.join_next() => {
+            match ended {
+                Ok((name, Ok(()))) => eprintln!("{name} ended, which it never should"),
+                Ok((name, Err(error))) => eprintln!("{name}: {error:#}"),
+                Err(error) => eprintln!("a service broke down: {error}"),
+            }
+            Exit::Software
+        }
+    };
+    services_stop.cancel();
+    let drained = tokio::time::timeout(DRAIN, async { while tasks.join_next().await.is_some() {} }).await;
+    if drained.is_err() {
+        eprintln!("not every service drained within {} s", DRAIN.as_secs());
+    }
+    let _ = printer.await;
+    let _ = bus.flush().await;
+    RunFile::remove(&args.home);
+    if let Some(origin) = origin {
+        origin.shutdown().await;
+    }
+    drop((bus, store));
+    tokio::task::spawn_blocking(move || drop(servers)).await?;
+    Ok(exit)
+}
+
+async fn start_servers(args: &UpArgs, site: &mut Site) -> Result<Servers> {
+    let (home, want_nats, want_postgres) = (args.home.clone(), args.nats.is_none(), args.postgres.is_none());
+    let servers = tokio::task::spawn_blocking(move || -> Result<Servers, ow_local::LocalError> {
+        let nats = if want_nats { Some(LocalNats::start(NatsOptions::new(&home))?) } else { None };
+        let postgres = if want_postgres { Some(LocalPostgres::start(PgOptions::new(&home))?) } else { None };
+        Ok(Servers { nats, postgres })
+    })
+    .await??;
+    if let Some(url) = servers.nats.as_ref().map(LocalNats::client_url).or_else(|| args.nats.clone()) {
+        site.nats.url = url;
+    }
+    if let Some(dsn) = servers.postgres.as_ref().map(LocalPostgres::dsn).or_else(|| args.postgres.clone()) {
+        site.postgres.dsn = dsn;
+    }
+    Ok(servers)
+}
+
+async fn start_demo_origin() -> Result<Origin> {
+    let script = FaultScript::from_toml(DEMO_FAULTS).context("the demo script")?;
+    let config = OriginConfig { script, ..OriginConfig::default() };
+    ow_origin::start(config).await.context("cannot start the demo packager")
+}
+
+async fn apply_files(args: &UpArgs, store: &Store, bus: &Bus, origin: Option<&Origin>) -> Result<Exit> {
+    let mut files = config_cmd::load_paths(&args.files)?;
+    if let Some(origin) = origin {
+        let text = DEMO.replace("{origin}", &origin.url("")).replace("{probe}", &args.probe);
+        files.push(SourceFile { name: "demo.yaml".to_owned(), text });
+    }
+    if files.is_empty() {
+        return Ok(Exit::Ok);
+    }
+    let by = ChangedBy { actor: "up".to_owned(), source: "cli".to_owned() };
+    Ok(config_cmd::apply_files(store, Some(bus), &files, ApplyOptions::default(), &by, &mut std::io::sink()).await)
+}
+
+/// The wanted address, or the next port that is free.
+async fn listen(wanted: SocketAddr) -> Result<TcpListener> {
+    let mut addr = wanted;
+    for step in 0..PORTS_TRIED {
+        if wanted.port() != 0 {
+            let Some(port) = wanted.port().checked_add(step) else { break };
+            addr.set_port(port);
+        }
+        match TcpListener::bind(addr).await {
+            Ok(listener) => return Ok(listener),
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {}
+            Err(error) => return Err(error).with_context(|| format!("cannot listen on {addr}")),
+        }
+    }
+    anyhow::bail!("no free port from {wanted} on; name another with --listen, for example 127.0.0.1:0")
+}
+
+fn announce(args: &UpArgs, file: &RunFile, servers: &Servers) {
+    let home = args.home.display();
+    println!("ottwatch is up. Ctrl-C ends it.");
+    println!("  REST      {}/api/v1/alarms?state=active   ({}/metrics)", file.api, file.api);
+    println!("  NATS      {}{}", file.nats, if servers.nats.is_some() { "   (private)" } else { "" });
+    if servers.postgres.is_some() {
+        println!("  Postgres  psql '{}'   (private)", file.postgres);
+    }
+    println!("  data      {home}");
+    if let Some(origin) = &file.origin {
+        println!("  packager  {origin}/live/demo-news/ts/master.m3u8   (goes wrong every few minutes)");
+    }
+    println!("  look      ottwatch tail --home '{home}' 'alert.>'   ottwatch alarms ls --home '{home}'");
+    println!("Alarms:");
+}
+
+/// Prints each alarm as it is raised, changed or cleared.
+async fn print_alarms(bus: Bus, stop: CancellationToken) {
+    let Ok(mut tail) = bus.tail(&Subject::raw("alert.>")).await else { return };
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            message = tail.next() => match message {
+                Some(message) => println!("{}", tail::line(&message, TailOutput::Text)),
+                None => return,
+            },
+        }
+    }
+}
