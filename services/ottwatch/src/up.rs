@@ -207,7 +207,7 @@ fn announce(args: &UpArgs, file: &RunFile, servers: &Servers) {
     println!("  REST      {}/api/v1/alarms?state=active   ({}/metrics)", file.api, file.api);
     println!("  NATS      {}{}", file.nats, if servers.nats.is_some() { "   (private)" } else { "" });
     if servers.postgres.is_some() {
-        println!("  Postgres  psql '{}'   (private)", file.postgres);
+        println!("  Postgres  psql \"{}\"   (private)", file.postgres);
     }
     println!("  data      {home}");
     if let Some(origin) = &file.origin {
