@@ -228,7 +228,7 @@ proptest! {
         let mut bytes = Vec::new();
         for n in 0..40_u8 {
             let mut packet = [n; 188];
-            packet[..4].copy_from_slice(&[0x47, 0x40 * (n % 5 == 0) as u8, n % 3, 0x10 | n / 3 % 16]);
+            packet[..4].copy_from_slice(&[0x47, 0x40 * (n % 5 == 0) as u8, n % 3, 0x10 | (n / 3 % 16)]);
             bytes.extend(packet);
         }
         for (at, value) in flips {

@@ -20,6 +20,8 @@ pub(crate) struct Mp4Parser {
     own_init: bool,
     state: State,
     offset: u64,
+    /// Where the box under way starts: issues point there, wherever the bytes were cut.
+    box_start: u64,
     facts: Mp4Facts,
     runs: Vec<TrackRun>,
 }
@@ -47,6 +49,7 @@ impl Mp4Parser {
             own_init: false,
             state: State::Header(Vec::new()),
             offset: 0,
+            box_start: 0,
             facts: Mp4Facts::default(),
             runs: Vec::new(),
         }
@@ -56,6 +59,9 @@ impl Mp4Parser {
         while !bytes.is_empty() {
             let used = match &mut self.state {
                 State::Header(header) => {
+                    if header.is_empty() {
+                        self.box_start = self.offset;
+                    }
                     let want = if header.len() >= 8 { 16 } else { 8 };
                     let take = (want - header.len()).min(bytes.len());
                     header.extend_from_slice(&bytes[..take]);
@@ -98,7 +104,7 @@ impl Mp4Parser {
             (short, _) => (u64::from(short), 8),
         };
         let name = name_of(kind);
-        let offset = self.offset;
+        let offset = self.box_start;
         if self.facts.boxes.len() < MAX_BOXES {
             self.facts.boxes.push(name.clone());
         }
@@ -130,7 +136,7 @@ impl Mp4Parser {
         let State::Reading { kind, body, .. } = std::mem::replace(&mut self.state, State::Header(Vec::new())) else {
             return;
         };
-        let at = self.offset;
+        let at = self.box_start;
         match &kind {
             b"ftyp" | b"styp" => self.brands(&body),
             b"moov" => match init::read(&body) {
