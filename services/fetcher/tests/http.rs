@@ -340,6 +340,20 @@ async fn redirects_are_bounded_and_guarded() {
 }
 
 #[tokio::test]
+async fn user_and_password_of_a_url_are_sent() {
+    let server = Server::start(script(|_, mut stream| async move {
+        let head = read_head(&mut stream).await.unwrap().to_ascii_lowercase();
+        // probe:p@ss
+        let good = head.contains("authorization: basic chjvymu6cebzcw==\r\n") && !head.contains("p%40ss");
+        let status = if good { "204 No Content" } else { "401 Unauthorized" };
+        stream.write_all(format!("HTTP/1.1 {status}\r\n\r\n").as_bytes()).await.unwrap();
+    }))
+    .await;
+    let url = format!("http://probe:p%40ss@{}/a", server.addr);
+    assert_eq!(fetch(&url).await.0.status(), Some(204));
+}
+
+#[tokio::test]
 async fn private_addresses_need_permission() {
     let server = redirecting().await;
     let mut request = get(server.url("/ok"), ObjectKind::Segment);

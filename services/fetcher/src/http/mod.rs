@@ -343,6 +343,9 @@ impl Probe {
             .header(header::USER_AGENT, &self.user_agent)
             .header(header::ACCEPT, "*/*")
             .header(header::ACCEPT_ENCODING, coding);
+        if !url.username().is_empty() || url.password().is_some() {
+            message = message.header(header::AUTHORIZATION, basic(url));
+        }
         if let Some((first, last)) = request.range {
             message = message.header(header::RANGE, format!("bytes={first}-{last}"));
         }
@@ -472,6 +475,33 @@ fn usable(url: &Url) -> bool {
     matches!(url.scheme(), "http" | "https")
         && url.host_str().is_some_and(|h| !h.is_empty())
         && url.as_str().len() <= MAX_URL_BYTES
+}
+
+/// User and password of the URL as RFC 7617 has them.
+fn basic(url: &Url) -> String {
+    use base64::Engine;
+    let decode = |text: &str| percent_decode(text.as_bytes());
+    let pair = [decode(url.username()), b":".to_vec(), decode(url.password().unwrap_or_default())].concat();
+    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair))
+}
+
+fn percent_decode(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((&byte, more)) = rest.split_first() {
+        let hex = |at: usize| more.get(at).and_then(|b| char::from(*b).to_digit(16));
+        match (byte, hex(0), hex(1)) {
+            (b'%', Some(high), Some(low)) => {
+                out.push((high * 16 + low) as u8);
+                rest = &more[2..];
+            }
+            _ => {
+                out.push(byte);
+                rest = more;
+            }
+        }
+    }
+    out
 }
 
 /// `scheme://host:port`.

@@ -70,7 +70,8 @@ pub async fn watch_channel<S: CaptureSink>(job: FetchJob, probe: Arc<Probe>, sin
     follow_channel(jobs, options, sink, shutdown).await;
 }
 
-/// Watches the channel of a job, and follows changes of the job, until `shutdown`. Returns when requests under way are
+/// Watches the channel of a job, and follows changes of the job, until `shutdown`. `max_parallel` stays that of the
+/// first job; all other limits are taken over. Returns when requests under way are
 /// dropped and all captures are with the sink.
 pub async fn follow_channel<S: CaptureSink>(
     mut jobs: watch::Receiver<Arc<FetchJob>>,
