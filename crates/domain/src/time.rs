@@ -48,10 +48,10 @@ impl Time {
 
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match jiff::Timestamp::from_microsecond(self.0) {
-            Ok(stamp) => write!(f, "{stamp:.6}"),
-            Err(_) => write!(f, "{}us", self.0),
-        }
+        // A playlist may lead beyond the year 9999; what is written must be readable again.
+        let end = if self.0 < 0 { jiff::Timestamp::MIN } else { jiff::Timestamp::MAX };
+        let stamp = jiff::Timestamp::from_microsecond(self.0).unwrap_or(end);
+        write!(f, "{stamp:.6}")
     }
 }
 
@@ -193,6 +193,10 @@ mod tests {
         assert_eq!(serde_json::from_str::<Time>(&serde_json::to_string(&t).unwrap()).unwrap(), t);
         assert_eq!(Time::parse_rfc3339("2026-11-22T16:41:07.25+07:00").unwrap(), t);
         assert!(Time::parse_rfc3339("yesterday").is_none());
+        for beyond in [i64::MAX, i64::MIN] {
+            let text = Time::from_unix_micros(beyond).to_string();
+            assert!(Time::parse_rfc3339(&text).is_some(), "{text}");
+        }
         assert_eq!(t + Span::from_secs(1) - t, Span::from_millis(1000));
     }
 

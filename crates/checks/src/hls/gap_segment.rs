@@ -23,7 +23,8 @@ fn run(input: &PlaylistStep<'_>, params: &Params, out: &mut Outcome) {
             continue;
         }
         let index = (segment.index as usize).min(playlist.segments.len().saturating_sub(1));
-        let in_a_row = playlist.segments[..=index].iter().rev().take_while(|s| s.gap.is_some()).count();
+        let in_a_row =
+            playlist.segments.get(..=index).unwrap_or_default().iter().rev().take_while(|s| s.gap.is_some()).count();
         let severity = if in_a_row as f64 >= params.major_in_a_row { Severity::Major } else { Severity::Warning };
         let value = format!("{in_a_row} in a row");
         let message = format!("segment {} is marked EXT-X-GAP, {value}; content expected", segment.msn);

@@ -26,9 +26,11 @@ const LATENCY_EVERY: Span = Span::from_secs(10);
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct HostMemory {
+    /// Last request of any kind.
+    pub asked_at: Option<Time>,
     /// Last failure to make a connection.
     pub failed_at: Option<Time>,
-    /// Failure that counted last: others within half a second are the same burst.
+    /// Failure that counted last: others within a second are the same burst.
     pub counted_at: Option<Time>,
 }
 

@@ -27,6 +27,8 @@ use memory::{HostMemory, StreamMemory};
 const VERDICT_EVERY: Span = Span::from_secs(60);
 /// A rendition of which nothing came for so long, while others of its stream were loaded, is gone.
 const TRACK_GONE: Span = Span::from_secs(120);
+/// A host that was not asked for so long, while others were, is no longer part of the channel.
+const HOST_GONE: Span = Span::from_secs(300);
 /// Probes whose captures are judged side by side.
 const MAX_PROBES: usize = 16;
 const MAX_HOSTS: usize = 64;
@@ -214,18 +216,20 @@ impl ChannelJudge {
                 stream.forget_tracks(now);
                 judged.measures.extend(stream.flush(&policy.channel, id, probe, now));
             }
-            let streams = &memory.streams;
+            // Compared with the last request to any host: silence of the probe is no proof that a host is gone.
+            let asked = memory.hosts.values().filter_map(|h| h.asked_at).max();
+            memory.hosts.retain(|_, host| host.asked_at.zip(asked).is_some_and(|(at, last)| last - at < HOST_GONE));
+            let (streams, hosts) = (&memory.streams, &memory.hosts);
             let rules_of = |check: &str| {
                 let index = registry::all().iter().position(|c| c.id == check)?;
                 settings.checks[index].enabled.then(|| settings.rules(index))
             };
             let alive = |subject: &Subject| match (&subject.stream, &subject.track) {
-                (None, _) => true,
+                (None, _) => subject.host.as_ref().is_none_or(|host| hosts.contains_key(host)),
                 (Some(stream), None) => streams.contains_key(stream),
                 (Some(stream), Some(track)) => streams.get(stream).is_some_and(|s| s.tracks.contains_key(track)),
             };
             changed |= memory.alarms.tick(now, rules_of, alive);
-            memory.hosts.retain(|_, host| host.failed_at.is_some_and(|at| now - at < Span::from_secs(60)));
         }
         self.conclude(&mut judged, changed);
         judged

@@ -22,8 +22,9 @@ use crate::input::{
 };
 use crate::registry::Run;
 
-/// Failures of one host within this span are one burst and count once.
-const BURST: Span = Span::from_millis(500);
+/// Failures of one host within this span are one burst and count once: requests of all renditions and the second try
+/// of a segment after half a second. The next poll after a failure comes a second later.
+const BURST: Span = Span::from_millis(900);
 /// So long after a failed connection a reused one proves nothing.
 const CONNECTION_DOUBT: Span = Span::from_secs(5);
 
@@ -169,8 +170,8 @@ fn body_kind(capture: &Capture) -> BodyKind {
         return sample.map_or(BodyKind::None, |sample| foreign(ow_hls::sniff(sample.as_bytes())));
     };
     if capture.object == ObjectKind::Mpd {
-        let head = &body.text[..body.text.len().min(4096)];
-        let is_mpd = head.contains("<MPD") || head.contains(":MPD");
+        let head = &body.text.as_bytes()[..body.text.len().min(4096)];
+        let is_mpd = head.windows(4).any(|w| w == b"<MPD" || w == b":MPD");
         return if is_mpd { BodyKind::Mpd } else { foreign(ow_hls::sniff(body.text.as_bytes())) };
     }
     match ow_hls::sniff(body.text.as_bytes()) {
@@ -201,11 +202,14 @@ struct HostView {
 fn remember_host(hosts: &mut BTreeMap<String, HostMemory>, host: &str, capture: &Capture, now: Time) -> HostView {
     let failed = matches!(&capture.exchange.outcome,
         Outcome::Failed(f) if matches!(f.phase, Phase::Dns | Phase::Connect | Phase::Tls | Phase::Request));
-    let known = hosts.get(host).cloned().unwrap_or_default();
-    let failed_recently = known.failed_at.is_some_and(|at| now - at < CONNECTION_DOUBT);
-    let counted = known.counted_at.is_some_and(|at| now - at < BURST);
-    if failed && (hosts.contains_key(host) || hosts.len() < super::MAX_HOSTS) {
-        let memory = hosts.entry(host.to_owned()).or_default();
+    if !hosts.contains_key(host) && hosts.len() >= super::MAX_HOSTS {
+        return HostView { failed_recently: false, counted: false };
+    }
+    let memory = hosts.entry(host.to_owned()).or_default();
+    memory.asked_at = Some(now);
+    let failed_recently = memory.failed_at.is_some_and(|at| now - at < CONNECTION_DOUBT);
+    let counted = memory.counted_at.is_some_and(|at| now - at < BURST);
+    if failed {
         memory.failed_at = Some(now);
         if !counted {
             memory.counted_at = Some(now);

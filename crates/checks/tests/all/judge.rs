@@ -148,6 +148,19 @@ fn conditions_of_a_rendition_that_is_gone_close() {
 }
 
 #[test]
+fn conditions_of_a_host_that_is_no_longer_asked_close() {
+    let mut bench = Bench::new();
+    bench.say("at 0 fail connect refused of=segment host=http://cdn.example");
+    bench.say("at 1 fail connect refused of=segment host=http://cdn.example");
+    assert_eq!(bench.checks(), ["http-connect-failure"]);
+    bench.tick(299.0);
+    assert_eq!(bench.checks(), ["http-connect-failure"], "a silent probe proves nothing");
+    bench.say("at 302 status 304 of=mvp");
+    bench.tick(303.0);
+    assert!(bench.checks().is_empty());
+}
+
+#[test]
 fn severities_holds_and_parameters_can_be_changed() {
     let mut bench = Bench::new();
     let mut changed = policy();
@@ -300,4 +313,45 @@ fn an_hour_of_a_clean_channel_raises_nothing() {
     let raised: Vec<_> = bench.verdicts.iter().flat_map(|v| &v.conditions).map(|c| (&c.check, &c.message)).collect();
     assert!(raised.is_empty(), "{raised:#?}");
     assert!(bench.verdicts.len() >= 58 && bench.seq > 5_000, "{} {}", bench.verdicts.len(), bench.seq);
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
+    /// Whatever an origin answers, the judge goes on, stays bounded and can be stored.
+    #[test]
+    fn no_body_stops_the_judge(
+        steps in proptest::collection::vec((0_u64..40, 0_u8..4, 0_usize..600, ".{0,24}", 0_u8..6), 1..25),
+    ) {
+        let mut bench = Bench::new();
+        for (n, (jump, object, cut, noise, how)) in steps.into_iter().enumerate() {
+            let (first, now) = (100 + n as u64 + jump, 6 * n as u64);
+            let mut capture = match object {
+                0 => capture_of(&format!("at {now} mvp 1080,720 audio=a1"), bench.seq + 1),
+                1 => capture_of(&format!("at {now} segment num={first} media=6.3"), bench.seq + 1),
+                _ => capture_of(&format!("at {now} list {first}..{} date=-646 gap={first} disc={first}", first + 5), bench.seq + 1),
+            };
+            if how == 5 {
+                capture.object = ow_domain::capture::ObjectKind::Mpd;
+            }
+            if let Some(body) = &mut capture.body {
+                let at = (0..=cut.min(body.text.len())).rev().find(|at| body.text.is_char_boundary(*at)).unwrap_or(0);
+                match how {
+                    0 => body.text.truncate(at),
+                    1 => body.text.insert_str(at, &noise),
+                    2 => body.text = noise,
+                    3 => body.text = body.text.replace("6.000", "99999999999999999999"),
+                    _ => body.text = body.text.replace("SEQUENCE:1", "SEQUENCE:1844674407370955161"),
+                }
+            }
+            let position = bench.position();
+            let judged = bench.judge.apply(&capture, position);
+            proptest::prop_assert!(judged.findings.iter().all(|f| f.message.len() <= 255));
+            bench.tick(now as f64 + 1.0);
+        }
+        proptest::prop_assert!(bench.judge.panics().is_empty(), "{:?}", bench.judge.panics());
+        let text = serde_json::to_string(&bench.judge).unwrap();
+        let restored: ChannelJudge = serde_json::from_str(&text).unwrap();
+        proptest::prop_assert_eq!(restored.conditions(), bench.judge.conditions());
+    }
 }
