@@ -18,7 +18,7 @@ test: ## set up, then everything that continuous integration runs
 	@$(enter); scripts/setup.sh test; cargo xtask check
 
 bench: ## set up, then measure the probe against wrk and the validator's rate (docs/benchmarks.md)
-	@$(enter); scripts/setup.sh test; cargo build --locked --release; "$(target)/release/ottwatch" bench $(ARGS)
+	@$(enter); scripts/setup.sh test; cargo run --locked --release -p ow-bench -- $(ARGS)
 
 check: ## what make test runs, without the set-up
 	@$(enter); cargo xtask check

@@ -31,6 +31,22 @@ const EDGES: &[(&str, &[&str])] = &[
     ("ow-notifier", SERVICE),
     ("ow-recorder", SERVICE),
     ("ow-api", SERVICE),
+    // Measures from outside, and is never shipped.
+    (
+        "ow-bench",
+        &[
+            "ow-domain",
+            "ow-contracts",
+            "ow-media",
+            "ow-checks",
+            "ow-bus",
+            "ow-local",
+            "ow-origin",
+            "ow-service",
+            "ow-fetcher",
+            "ow-validator",
+        ],
+    ),
 ];
 
 /// What a service may use: never another service, never origin or testkit.
