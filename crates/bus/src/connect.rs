@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use async_nats::jetstream::{self, Context, context::ContextBuilder};
 use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event};
+use tokio::sync::watch;
 
 use crate::{BusConfig, BusError, StreamPrefix};
 
@@ -31,6 +32,8 @@ pub(crate) struct Inner {
     pub prefix: StreamPrefix,
     pub source: String,
     pub publish_deadline: Duration,
+    /// Turns true when the connection is closed for good.
+    pub closed: watch::Receiver<bool>,
 }
 
 impl Bus {
@@ -38,8 +41,17 @@ impl Bus {
     pub async fn connect(config: BusConfig) -> Result<Self, BusError> {
         let servers = config.servers()?;
         let start = Instant::now();
+        let (ended, closed) = watch::channel(false);
+        let ended = Arc::new(ended);
         let client = loop {
-            let error = match options(&config).await?.connect(&servers[..]).await {
+            let ended = ended.clone();
+            let reporting = options(&config).await?.event_callback(move |event| {
+                if matches!(event, Event::Closed) {
+                    ended.send_replace(true);
+                }
+                report(event)
+            });
+            let error = match reporting.connect(&servers[..]).await {
                 Ok(client) => break client,
                 Err(error) => error,
             };
@@ -60,7 +72,7 @@ impl Bus {
         let js = ContextBuilder::new().timeout(ACK_TIMEOUT).build(client.clone());
         let admin = ContextBuilder::new().timeout(ADMIN_TIMEOUT).build(client.clone());
         let BusConfig { prefix, name: source, publish_deadline, .. } = config;
-        Ok(Self { inner: Arc::new(Inner { client, js, admin, prefix, source, publish_deadline }) })
+        Ok(Self { inner: Arc::new(Inner { client, js, admin, prefix, source, publish_deadline, closed }) })
     }
 
     /// Is there a server at the other end just now?
@@ -86,6 +98,16 @@ impl Bus {
         }
     }
 
+    /// Ends the connection of all clones in order: everything written is handed over, nothing is taken any more. For
+    /// the end of a process that ends its server next.
+    pub async fn close(&self) -> Result<(), BusError> {
+        self.flush().await?;
+        self.inner.client.drain().await.map_err(BusError::request("close the connection"))?;
+        let mut closed = self.inner.closed.clone();
+        let closed = tokio::time::timeout(ADMIN_TIMEOUT, closed.wait_for(|closed| *closed)).await;
+        closed.map(|_| ()).map_err(BusError::request("close the connection"))
+    }
+
     /// A stream by its full name, without asking the server.
     pub(crate) async fn stream(&self, name: &str) -> Result<jetstream::stream::Stream<()>, BusError> {
         let stream = self.inner.admin.get_stream_no_info(name).await;
@@ -103,8 +125,7 @@ async fn options(config: &BusConfig) -> Result<ConnectOptions, BusError> {
         })
         .connection_timeout(Duration::from_secs(5))
         .ping_interval(Duration::from_secs(10))
-        .client_capacity(2048)
-        .event_callback(report);
+        .client_capacity(2048);
     if let Some(user) = &config.user {
         let password = match &config.password_file {
             Some(path) => tokio::fs::read_to_string(path).await.map_err(|error| BusError::Config {
@@ -129,6 +150,7 @@ async fn options(config: &BusConfig) -> Result<ConnectOptions, BusError> {
 async fn report(event: Event) {
     match event {
         Event::Connected => tracing::info!("connected to the bus"),
+        Event::Draining | Event::Closed => tracing::debug!(event = %event, "bus connection event"),
         Event::Disconnected => tracing::warn!("disconnected from the bus"),
         Event::SlowConsumer(subscription) => {
             tracing::warn!(subscription, "a subscription is too slow and lost messages")

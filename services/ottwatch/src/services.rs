@@ -126,18 +126,18 @@ pub async fn run_one(settings: Settings, shared: Shared, stop: CancellationToken
 
 /// `ottwatch <service>`: reads the configuration, connects, runs until a signal.
 pub async fn main(service: Service, args: &ServiceArgs) -> Exit {
-    let site = match Site::read(args.config.as_deref()) {
-        Ok(site) => site,
-        Err(problems) => return wrong(&problems),
-    };
-    let settings = match Settings::read(service, &site) {
-        Ok(settings) => settings,
-        Err(problems) => return wrong(&problems),
+    let (site, settings) = match Site::read(args.config.as_deref(), &[service]) {
+        Ok(read) => read,
+        Err(problems) => {
+            eprintln!("{problems}");
+            return Exit::Config;
+        }
     };
     if args.check_config {
         println!("{}: the configuration is right", service.name());
         return Exit::Ok;
     }
+    let Some((_, settings)) = settings.into_iter().next() else { return Exit::Software };
     match serve(service, settings, &site, args.ops_listen).await {
         Ok(()) => Exit::Ok,
         Err(error) => {
@@ -145,11 +145,6 @@ pub async fn main(service: Service, args: &ServiceArgs) -> Exit {
             Exit::Unavailable
         }
     }
-}
-
-fn wrong(problems: &Problems) -> Exit {
-    eprintln!("{problems}");
-    Exit::Config
 }
 
 async fn serve(service: Service, settings: Settings, site: &Site, ops_listen: SocketAddr) -> Result<()> {

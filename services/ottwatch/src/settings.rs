@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use ow_bus::{Bus, BusConfig};
-use ow_service::config::{self, Problems};
+use ow_service::config::{self, Problem, Problems};
 use ow_service::{HumanDuration, Secret};
 use ow_store::{Store, StoreConfig};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
+
+use crate::services::{Service, Settings};
 
 /// `[nats]`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,18 +73,27 @@ pub struct Site {
 }
 
 impl Site {
-    /// Reads the file; problems of `[nats]` and `[postgres]` are told together.
-    pub fn read(path: Option<&Path>) -> Result<Self, Problems> {
+    /// Reads the file and the sections of `services`; all problems are told together.
+    pub fn read(path: Option<&Path>, services: &[Service]) -> Result<(Self, Vec<(Service, Settings)>), Problems> {
         let file = config::read_file(path)?;
-        let nats = config::load::<NatsSettings>("nats", &file, std::env::vars());
-        let postgres = config::load::<PostgresSettings>("postgres", &file, std::env::vars());
-        match (nats, postgres) {
-            (Ok(nats), Ok(postgres)) => Ok(Self { file, nats, postgres }),
-            (nats, postgres) => {
-                let all = nats.err().into_iter().chain(postgres.err()).flat_map(|p| p.0).collect();
-                Err(Problems(all))
+        let mut problems = unknown_sections(&file);
+        let nats = config::load("nats", &file, std::env::vars()).unwrap_or_else(|p| {
+            problems.extend(p.0);
+            NatsSettings::default()
+        });
+        let postgres = config::load("postgres", &file, std::env::vars()).unwrap_or_else(|p| {
+            problems.extend(p.0);
+            PostgresSettings::default()
+        });
+        let site = Self { file, nats, postgres };
+        let mut read = Vec::new();
+        for &service in services {
+            match Settings::read(service, &site) {
+                Ok(settings) => read.push((service, settings)),
+                Err(p) => problems.extend(p.0),
             }
         }
+        if problems.is_empty() { Ok((site, read)) } else { Err(Problems(problems)) }
     }
 
     /// The section of one service.
@@ -114,6 +125,22 @@ impl Site {
         config.application_name = name.to_owned();
         Store::open(config).context("cannot use PostgreSQL")
     }
+}
+
+/// A section that nobody reads is a misspelt one.
+fn unknown_sections(file: &(toml::Table, String)) -> Vec<Problem> {
+    let mut known = vec!["nats", "postgres"];
+    known.extend(Service::ALL.map(Service::name));
+    let unknown = file.0.iter().filter(|(name, _)| !known.contains(&name.as_str()));
+    unknown
+        .map(|(name, value)| Problem {
+            origin: file.1.clone(),
+            key: name.clone(),
+            value: if value.is_table() { "a table" } else { "a value outside of any section" }.to_owned(),
+            reason: format!("no such section, expected one of {}", known.join(", ")),
+            example: Some("[fetcher]".to_owned()),
+        })
+        .collect()
 }
 
 /// A name for this process that no other has; a slug.

@@ -7,10 +7,11 @@ use anyhow::{Context, Result};
 use ow_bus::{Bus, Limits};
 use ow_config::SourceFile;
 use ow_contracts::Subject;
-use ow_domain::config::ChangedBy;
+use ow_domain::ProbeId;
+use ow_domain::config::{ChangedBy, ConfigKind, ConfigObject};
 use ow_local::{LocalNats, LocalPostgres, NatsOptions, PgOptions};
 use ow_origin::{FaultScript, Origin, OriginConfig};
-use ow_service::{Exit, Ops, shutdown};
+use ow_service::{Exit, Ops, shutdown, telemetry};
 use ow_store::Store;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -37,23 +38,17 @@ struct Servers {
 }
 
 pub async fn main(args: &UpArgs) -> Exit {
-    let mut site = match Site::read(args.config.as_deref()) {
-        Ok(site) => site,
+    if let Err(error) = ProbeId::new(&args.probe) {
+        eprintln!("--probe {:?}: {}; for example --probe local", args.probe, error.reason);
+        return Exit::Usage;
+    }
+    let (mut site, settings) = match Site::read(args.config.as_deref(), &Service::ALL) {
+        Ok(read) => read,
         Err(problems) => {
             eprintln!("{problems}");
             return Exit::Config;
         }
     };
-    let mut settings = Vec::new();
-    for service in Service::ALL {
-        match Settings::read(service, &site) {
-            Ok(read) => settings.push((service, read)),
-            Err(problems) => {
-                eprintln!("{problems}");
-                return Exit::Config;
-            }
-        }
-    }
     match run(args, &mut site, settings).await {
         Ok(exit) => exit,
         Err(error) => {
@@ -70,11 +65,29 @@ async fn run(args: &UpArgs, site: &mut Site, settings: Vec<(Service, Settings)>)
     let bus = site.connect_bus(&format!("ottwatch/up/{replica}")).await?;
     site.postgres.pool_size = site.postgres.pool_size.max(24);
     let store = site.open_store("ottwatch-up")?;
+    let ended = run_services(args, site, settings, (&bus, &store, &servers), replica, stop).await;
+    // Clients go before their servers: a connection that breaks is a warning.
+    store.close();
+    if let Err(error) = bus.close().await {
+        tracing::warn!(error = telemetry::chain(&error), "the connection to the bus was not closed in order");
+    }
+    tokio::task::spawn_blocking(move || drop(servers)).await?;
+    ended
+}
+
+async fn run_services(
+    args: &UpArgs,
+    site: &Site,
+    settings: Vec<(Service, Settings)>,
+    (bus, store, servers): (&Bus, &Store, &Servers),
+    replica: String,
+    stop: CancellationToken,
+) -> Result<Exit> {
     store.migrate().await.context("cannot bring the schema of PostgreSQL up to date")?;
     bus.ensure_topology(&Limits::local()).await.context("cannot make the streams")?;
 
     let origin = if args.demo { Some(start_demo_origin().await?) } else { None };
-    let exit = apply_files(args, &store, &bus, origin.as_ref()).await?;
+    let exit = apply_files(args, store, bus, origin.as_ref()).await?;
     if exit != Exit::Ok {
         return Ok(exit);
     }
@@ -119,7 +132,7 @@ async fn run(args: &UpArgs, site: &mut Site, settings: Vec<(Service, Settings)>)
         tasks.spawn(async move { (service.name(), services::run_one(settings, shared, token).await) });
     }
     let printer = tokio::spawn(print_alarms(bus.clone(), services_stop.clone()));
-    announce(args, &file, &servers);
+    announce(args, &file, servers);
 
     let exit = tokio::select! {
         () = stop.cancelled() => Exit::Ok,
@@ -138,13 +151,10 @@ async fn run(args: &UpArgs, site: &mut Site, settings: Vec<(Service, Settings)>)
         eprintln!("not every service drained within {} s", DRAIN.as_secs());
     }
     let _ = printer.await;
-    let _ = bus.flush().await;
     RunFile::remove(&args.home);
     if let Some(origin) = origin {
         origin.shutdown().await;
     }
-    drop((bus, store));
-    tokio::task::spawn_blocking(move || drop(servers)).await?;
     Ok(exit)
 }
 
@@ -177,11 +187,27 @@ async fn apply_files(args: &UpArgs, store: &Store, bus: &Bus, origin: Option<&Or
         let text = DEMO.replace("{origin}", &origin.url("")).replace("{probe}", &args.probe);
         files.push(SourceFile { name: "demo.yaml".to_owned(), text });
     }
+    if !is_probe_known(&args.probe, store, &files).await? {
+        let text = format!("{{apiVersion: ottwatch/v1, kind: Probe, metadata: {{name: {}}}}}\n", args.probe);
+        files.push(SourceFile { name: "--probe".to_owned(), text });
+    }
     if files.is_empty() {
         return Ok(Exit::Ok);
     }
     let by = ChangedBy { actor: "up".to_owned(), source: "cli".to_owned() };
     Ok(config_cmd::apply_files(store, Some(bus), &files, ApplyOptions::default(), &by, &mut std::io::sink()).await)
+}
+
+/// Whether the probe that this process is has its document, stored or in the files. Without one no channel can name it.
+async fn is_probe_known(probe: &str, store: &Store, files: &[SourceFile]) -> Result<bool> {
+    let is_it = |object: &ConfigObject| object.kind == ConfigKind::Probe && object.name.as_str() == probe;
+    let stored = store.load_config().await.context("cannot read the configuration")?;
+    if stored.objects.iter().any(is_it) {
+        return Ok(true);
+    }
+    // Files that cannot be read are told when they are applied.
+    let documents = ow_config::read(files).unwrap_or_default();
+    Ok(documents.iter().any(|document| is_it(&document.object)))
 }
 
 /// The wanted address, or the next port that is free.
