@@ -1,10 +1,16 @@
-//! Files that come from code: JSON Schemas and the AsyncAPI document of the bus.
+//! Files that come from code: JSON Schemas and the AsyncAPI document of the bus, the pages of the checks, the OpenAPI
+//! document, the MIB, the reference of settings.
+//!
+//! What lives in services is printed by the binary (`ottwatch gen-docs`): it links all of them anyway and the tests need it
+//! built, while xtask linking them would make every `cargo xtask` wait for that.
 
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
+
+use crate::{reference, run as commands};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -18,6 +24,7 @@ const OWNED: &[&str] = &["schemas/messages", "docs/checks"];
 pub fn run(mode: Mode) -> Result<()> {
     let mut files: Vec<(String, String)> = Vec::new();
     messages(&mut files)?;
+    from_binary(&mut files)?;
     let mut stale = Vec::new();
     for (path, content) in &files {
         if fs::read_to_string(path).ok().as_deref() == Some(content.as_str()) {
@@ -49,6 +56,17 @@ pub fn run(mode: Mode) -> Result<()> {
     for path in stale {
         eprintln!("wrote {path}");
     }
+    Ok(())
+}
+
+/// What only the services know.
+fn from_binary(files: &mut Vec<(String, String)>) -> Result<()> {
+    let text = commands::cargo_output(&["run", "--quiet", "--locked", "--package", "ottwatch", "--", "gen-docs"])?;
+    let made: Value = serde_json::from_str(&text).context("ottwatch gen-docs printed no JSON")?;
+    for (path, text) in made["files"].as_object().context("ottwatch gen-docs printed no files")? {
+        files.push((path.clone(), text.as_str().context("a generated file is no text")?.to_owned()));
+    }
+    files.push(("docs/configuration.md".to_owned(), reference::page(&made["sections"])?));
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 mod deps;
 mod generate;
+mod reference;
 mod run;
 
 use anyhow::{Result, bail};

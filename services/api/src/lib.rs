@@ -41,6 +41,7 @@ use crate::status::StatusBoard;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ApiConfig {
+    /// Address of the REST interface.
     pub listen: SocketAddr,
     /// SHA-256 of the bearer token as 64 hex digits (`printf %s TOKEN | sha256sum`). Empty: reading needs no token, and
     /// nothing can be written over HTTP.

@@ -64,6 +64,9 @@ pub enum Command {
         #[command(subcommand)]
         command: SnmpCommand,
     },
+    /// Print what the documents in the tree are generated from, as JSON.
+    #[command(hide = true)]
+    GenDocs,
     /// Service: turn channel policies into standing fetch jobs; publish ticks.
     Scheduler(ServiceArgs),
     /// Service: fetch playlists and segments, publish captures.

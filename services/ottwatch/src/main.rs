@@ -5,6 +5,7 @@ mod check;
 mod cli;
 mod config_cmd;
 mod doctor;
+mod gen_docs;
 mod origin_cmd;
 mod runfile;
 mod services;
@@ -90,6 +91,7 @@ async fn run(command: Command) -> Result<Exit> {
         Command::Doctor(args) => Ok(doctor::main(&args).await),
         Command::Origin(args) => origin_cmd::main(&args).await,
         Command::Snmp { command: SnmpCommand::Mib { base_oid } } => Ok(print_mib(base_oid.as_deref())),
+        Command::GenDocs => gen_docs::main(),
         _ => Ok(Exit::Usage),
     }
 }

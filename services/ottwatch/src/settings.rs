@@ -21,6 +21,7 @@ pub struct NatsSettings {
     pub url: String,
     /// User of nats.conf; its password is in `password_file`.
     pub user: Option<String>,
+    /// File with the password of `user`.
     pub password_file: Option<PathBuf>,
     /// PEM of the authority that signed the server's certificate, if no public one did.
     pub ca_file: Option<PathBuf>,
@@ -46,6 +47,7 @@ impl Default for NatsSettings {
 pub struct PostgresSettings {
     /// Connection string without password.
     pub dsn: String,
+    /// File with the password of the user in `dsn`.
     pub password_file: Option<PathBuf>,
     /// Schema of the tables; the server's default when absent.
     pub schema: Option<String>,

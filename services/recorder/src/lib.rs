@@ -36,6 +36,7 @@ pub struct Config {
     pub rollups: bool,
     /// Older minutes are deleted.
     pub retention: HumanDuration,
+    /// Old minutes are looked for this often.
     pub prune_interval: HumanDuration,
     /// Messages of one kind handled at once.
     pub concurrency: usize,
@@ -66,7 +67,9 @@ impl Default for Config {
 pub struct InfluxConfig {
     /// Server of the v2 write API, e.g. `https://influx.example.net:8086`.
     pub url: String,
+    /// Organisation and bucket that lines are written to.
     pub org: String,
+    /// See `org`.
     pub bucket: String,
     /// File with the token; read again for every batch, so that it may be replaced.
     pub token_file: Option<PathBuf>,
