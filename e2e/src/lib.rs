@@ -1,6 +1,12 @@
 //! Whole-pipeline tests: the real binary, real servers, real receivers, a real packager.
 //!
-//! [`Site`] is one installation on this machine; [`packager`] runs ffmpeg as a live packager behind [`files`].
+//! [`Site`] is one installation on this machine; [`Tap`] keeps what passes on its bus; [`packager`] runs ffmpeg as a
+//! live packager behind [`files`].
 
 pub mod files;
 pub mod packager;
+pub mod site;
+pub mod tap;
+
+pub use site::{SERVICES, Site, origin};
+pub use tap::Tap;

@@ -30,7 +30,16 @@ impl Packager {
         command.args(["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-threads", "1"]);
         command.args(["-g", "50", "-keyint_min", "50", "-sc_threshold", "0", "-pix_fmt", "yuv420p"]);
         command.args(["-b:v:0", "400k", "-maxrate:v:0", "400k", "-bufsize:v:0", "400k"]);
-        command.args(["-filter:v:1", "scale=256:144", "-b:v:1", "150k", "-maxrate:v:1", "150k", "-bufsize:v:1", "150k"]);
+        command.args([
+            "-filter:v:1",
+            "scale=256:144",
+            "-b:v:1",
+            "150k",
+            "-maxrate:v:1",
+            "150k",
+            "-bufsize:v:1",
+            "150k",
+        ]);
         command.args(["-c:a", "aac", "-b:a", "64k", "-f", "hls", "-hls_time", "2", "-hls_list_size", "6"]);
         command.args(["-hls_flags", "delete_segments+program_date_time+independent_segments+temp_file"]);
         command.args(["-hls_delete_threshold", "6", "-master_pl_name", "master.m3u8"]);
