@@ -14,10 +14,8 @@ pub mod matcher;
 pub mod routing;
 mod state;
 mod step;
-mod title;
 
 pub use matcher::{Matcher, MatcherError};
 pub use routing::{Route, Routes, Target};
 pub use state::{ChannelAlarms, OpenAlarm, Recipient};
 pub use step::{Change, Confirmation, Decision, Job, Plan, step};
-pub use title::title_of;

@@ -6,7 +6,7 @@ use ow_domain::incident::{ChangeKind, IncidentNumber, Notice};
 use ow_domain::verdict::{Condition, Position, Verdict};
 use ow_domain::{Severity, Time};
 
-use crate::{ChannelAlarms, OpenAlarm, Recipient, Routes, title_of};
+use crate::{ChannelAlarms, OpenAlarm, Recipient, Routes};
 
 /// What a verdict means for the open alarms.
 #[derive(Debug, Clone, PartialEq)]
@@ -164,7 +164,7 @@ fn raise(condition: &Condition, verdict: &Verdict, routes: &Routes) -> Change {
         channel_name: verdict.name.clone(),
         fingerprint: condition.fingerprint.clone(),
         check: condition.check.clone(),
-        title: title_of(&condition.check),
+        title: if condition.title.is_empty() { condition.check.clone() } else { condition.title.clone() },
         subject: condition.subject.clone(),
         message: condition.message.clone(),
         value: condition.value.clone(),

@@ -198,6 +198,7 @@ impl Entry {
         Some(Condition {
             fingerprint: self.subject.fingerprint(check),
             check: check.to_owned(),
+            title: crate::registry::find(check).map_or_else(String::new, |c| c.title.to_owned()),
             severity: active.severity,
             subject: self.subject.clone(),
             first_failed_at: self.state.first_failed_at.unwrap_or(active.raised_at),

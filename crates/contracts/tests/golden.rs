@@ -169,6 +169,7 @@ fn verdict() -> Verdict {
         conditions: vec![Condition {
             fingerprint: subject().fingerprint("hls-playlist-stale"),
             check: "hls-playlist-stale".into(),
+            title: "HLS playlist stale".into(),
             severity: Severity::Critical,
             subject: subject(),
             first_failed_at: at(),

@@ -55,6 +55,9 @@ pub struct Condition {
     /// `check|protocol|stream|scope|track|reason`, see [`Subject::fingerprint`]; unique inside a channel.
     pub fingerprint: String,
     pub check: String,
+    /// Short title of the check for people: `HLS playlist stale`. Empty from validators that did not tell it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub title: String,
     pub severity: Severity,
     pub subject: Subject,
     /// First failing evaluation.

@@ -179,6 +179,7 @@ pub fn condition(check: &str, severity: Severity) -> Condition {
     Condition {
         fingerprint: subject.fingerprint(check),
         check: check.to_owned(),
+        title: "HLS playlist stale".to_owned(),
         severity,
         subject,
         first_failed_at: Time::from_unix_micros(1_000_000),
