@@ -1,6 +1,8 @@
 //! Developer commands: `cargo xtask check` runs all that continuous integration runs, the others are its parts.
 
 mod deps;
+#[cfg(test)]
+mod documents;
 mod generate;
 mod reference;
 mod run;
