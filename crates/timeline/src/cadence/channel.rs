@@ -180,8 +180,10 @@ impl ChannelPlan {
 
     /// The multivariant playlist was answered. Call [`Self::set_renditions`] next.
     pub fn on_mvp(&mut self, t_req: Time) {
-        let delay =
-            self.settings.mvp_poll + jitter(self.settings.mvp_poll, 100, mix(self.hash, t_req.unix_micros() as u64));
+        // After a failure the next look confirms that it is over: nobody waits a minute for that.
+        let recovering = self.mvp.as_ref().is_some_and(|mvp| mvp.n_errors > 0);
+        let wait = if recovering { self.shortest_wait().min(self.settings.mvp_poll) } else { self.settings.mvp_poll };
+        let delay = wait + jitter(wait, 100, mix(self.hash, t_req.unix_micros() as u64));
         if let Some(mvp) = self.mvp.as_mut() {
             *mvp = Mvp { next_due: t_req + delay, last_t_req: Some(t_req), in_flight: false, n_errors: 0 };
         }

@@ -294,6 +294,23 @@ fn the_multivariant_playlist_comes_every_minute_and_when_a_child_is_gone() {
 }
 
 #[test]
+fn the_end_of_an_outage_of_the_multivariant_playlist_is_confirmed_soon() {
+    let mut plan = ChannelPlan::new("vtv3", at(0), CadenceSettings::default(), KeyRules::default());
+    let first = plan.next_wakeup().unwrap();
+    assert!(plan.take_due(first).mvp);
+    plan.on_mvp_failure(PollFailure { t_req: first, t_end: first, gone: false, retry_after: None });
+    let again = plan.next_wakeup().unwrap();
+    assert!(plan.take_due(again).mvp);
+    plan.on_mvp(again);
+    let confirmed = plan.next_wakeup().unwrap();
+    assert!(confirmed <= again + Span::from_secs(7), "{confirmed} {again}");
+    assert!(plan.take_due(confirmed).mvp);
+    plan.on_mvp(confirmed);
+    let usual = plan.next_wakeup().unwrap();
+    assert!(usual >= confirmed + Span::from_secs(60), "{usual} {confirmed}");
+}
+
+#[test]
 fn channels_are_spread_and_plans_are_deterministic() {
     let due = |n: usize| {
         ChannelPlan::new(&format!("channel-{n}"), at(0), CadenceSettings::default(), KeyRules::default())
