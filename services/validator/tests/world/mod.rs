@@ -5,14 +5,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ow_bus::{Bucket, Bus, BusConfig, ConsumerSpec, Delivered, Handler, Kv, Outcome, StreamName};
+use ow_checks::bench::{synthetic_captures, synthetic_policy};
 use ow_contracts::{DeadLetter, Message, Subject};
-use ow_domain::capture::{
-    BodyEnd, Capture, Exchange, ManifestBody, ObjectKind, Outcome as Ended, Protocol, Response, Tick, Timings,
-};
-use ow_domain::job::{FetchLimits, StreamJob};
-use ow_domain::policy::{ChannelClass, ChannelPolicy, CheckSettings};
+use ow_domain::capture::{Capture, ManifestBody, Outcome as Ended, Tick};
+use ow_domain::policy::ChannelPolicy;
 use ow_domain::verdict::Verdict;
-use ow_domain::{ChannelId, Partition, ProbeId, Severity, Span, StreamId, Time};
+use ow_domain::{ChannelId, Partition, Severity, Span, Time};
 use ow_service::{HumanDuration, Ops};
 use ow_testkit::{DEADLINE, eventually_some};
 use ow_validator::{Deps, ValidatorConfig};
@@ -26,6 +24,7 @@ pub const FROZEN_AT: i64 = 60;
 pub const RAISED_AT: i64 = 72;
 const POLL_S: i64 = 3;
 const TARGET_S: i64 = 6;
+const URL: &str = "http://origin.example/live/index.m3u8";
 
 pub fn channel() -> ChannelId {
     ChannelId::new(CHANNEL).unwrap()
@@ -37,28 +36,9 @@ pub fn at(s: i64) -> Time {
 }
 
 pub fn policy(revision: u64) -> ChannelPolicy {
-    ChannelPolicy {
-        channel: channel(),
-        name: "VTV3".into(),
-        revision,
-        enabled: true,
-        class: ChannelClass::Linear,
-        streams: vec![StreamJob {
-            stream: StreamId::new("main").unwrap(),
-            protocol: Protocol::Hls,
-            url: "http://origin.example/live/index.m3u8".into(),
-            headers: Vec::new(),
-            depth: Default::default(),
-        }],
-        probes: Vec::new(),
-        limits: FetchLimits::default(),
-        checks: CheckSettings::default(),
-        event_end: None,
-        labels: Default::default(),
-        packager: None,
-        region: None,
-        runbook: None,
-    }
+    let mut policy = ChannelPolicy { channel: channel(), name: "VTV3".into(), revision, ..synthetic_policy().unwrap() };
+    policy.streams[0].url = URL.into();
+    policy
 }
 
 /// The media playlist as it was answered at second `s`: one segment more every six seconds, until it froze.
@@ -71,47 +51,21 @@ pub fn capture(s: i64) -> Capture {
     for n in newest..newest + 6 {
         text.push_str(&format!("#EXTINF:{TARGET_S}.000,\nseg{}.ts\n", 100 + n));
     }
-    Capture {
-        id: format!("capture-{s}"),
-        channel: channel(),
-        stream: StreamId::new("main").unwrap(),
-        protocol: Protocol::Hls,
-        probe: ProbeId::new("probe-1").unwrap(),
-        job_revision: 1,
-        seq: u64::try_from(s).unwrap() + 1,
-        object: ObjectKind::MediaPlaylist,
-        track: None,
-        promised: None,
-        exchange: Exchange {
-            url: "http://origin.example/live/index.m3u8".into(),
-            final_url: None,
-            origin: "http://origin.example:80".into(),
-            method: "GET".into(),
-            t_req: at(s),
-            t_end: at(s) + Span::from_millis(20),
-            timings: Timings { ttfb_us: Some(2_000), body_us: Some(8_000), reused: true, ..Timings::default() },
-            remote_addr: Some("192.0.2.1:80".into()),
-            http_version: Some("HTTP/1.1".into()),
-            tls: None,
-            redirects: Vec::new(),
-            failed_addresses: Vec::new(),
-            outcome: Ended::Response(Response {
-                status: 200,
-                headers: vec![("content-type".into(), "application/vnd.apple.mpegurl".into())],
-                body_bytes: text.len() as u64,
-                content_length: Some(text.len() as u64),
-                body_end: BodyEnd::Complete,
-                digest: Some(format!("{newest:064x}")),
-                sniff: None,
-            }),
-        },
-        clock_uncertainty_us: 50_000,
-        body: Some(ManifestBody { text, lossy: false }),
-        facts: None,
-        retry: false,
-        extra: false,
-        late_polls: 0,
+    let mut capture = synthetic_captures(1).remove(0);
+    capture.id = format!("capture-{s}");
+    capture.channel = channel();
+    capture.seq = u64::try_from(s).unwrap() + 1;
+    capture.track = None;
+    capture.exchange.url = URL.into();
+    capture.exchange.t_req = at(s);
+    capture.exchange.t_end = at(s) + Span::from_millis(20);
+    if let Ended::Response(response) = &mut capture.exchange.outcome {
+        response.body_bytes = text.len() as u64;
+        response.content_length = Some(text.len() as u64);
+        response.digest = Some(format!("{newest:064x}"));
     }
+    capture.body = Some(ManifestBody { text, lossy: false });
+    capture
 }
 
 pub fn tick(s: i64) -> Tick {
