@@ -25,6 +25,9 @@ pub const SERVICES: [&str; 7] = ["scheduler", "api", "fetcher", "validator", "al
 pub const UP: &str = "up";
 /// Name of the probe of every site.
 pub const PROBE: &str = "local";
+/// Its document, to begin a configuration with.
+pub const PROBE_YAML: &str =
+    "apiVersion: ottwatch/v1\nkind: Probe\nmetadata: {name: local}\nspec: {region: lab}\n---\n";
 
 /// A start on a busy machine, initdb included.
 const START: Duration = Duration::from_secs(90);

@@ -1,12 +1,14 @@
 //! What passes on the bus, kept from the moment of asking.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Result;
 use ow_bus::Bus;
 use ow_contracts::{Message, Subject};
-use ow_domain::Time;
+use ow_domain::capture::{Capture, ObjectKind};
+use ow_domain::{Time, TrackId};
 use tokio_util::task::AbortOnDropHandle;
 
 /// Messages of one type on one subject, in order, with the time they were seen. Ends with this value.
@@ -57,6 +59,30 @@ impl<M: Message + Clone + std::fmt::Debug + Send + 'static> Tap<M> {
             }
             assert!(tokio::time::Instant::now() < end, "{what}: not within {limit:?}; seen: {:?}", self.all());
             tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+impl Tap<Capture> {
+    /// Waits until a channel is watched in full: so many segments of each of so many renditions.
+    pub async fn wait_watched(&self, channel: &str, n_tracks: usize, n_segments: usize, limit: Duration) {
+        let end = tokio::time::Instant::now() + limit;
+        loop {
+            let mut seen: BTreeMap<TrackId, usize> = BTreeMap::new();
+            for (_, capture) in self.timed() {
+                if capture.channel.as_str() == channel
+                    && capture.object == ObjectKind::Segment
+                    && capture.exchange.is_complete_success()
+                    && let Some(track) = capture.track
+                {
+                    *seen.entry(track.id).or_default() += 1;
+                }
+            }
+            if seen.values().filter(|n| **n >= n_segments).count() >= n_tracks {
+                return;
+            }
+            assert!(tokio::time::Instant::now() < end, "{channel} is not watched within {limit:?}: {seen:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 }
