@@ -99,3 +99,29 @@ fn the_compose_file_runs_every_service() {
         assert!(text.contains(&secret), "deploy/compose.yaml declares no secret nats-{service}");
     }
 }
+
+/// Names in `register("name", ...)`, in the sources of services.
+fn registered(folder: &Path, names: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            registered(&path, names);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            let source = fs::read_to_string(&path).unwrap();
+            let calls = source.split(".register(").skip(1).filter_map(|rest| rest.trim_start().strip_prefix('"'));
+            names.extend(calls.filter_map(|rest| rest.split_once('"')).map(|(name, _)| name.to_owned()));
+        }
+    }
+}
+
+#[test]
+fn every_metric_is_in_the_service_specification() {
+    let mut names = BTreeSet::new();
+    for service in folders("services") {
+        registered(&run::root().join("services").join(service).join("src"), &mut names);
+    }
+    let rows = table(&read("docs/service-spec.md"), "\n## Metrics\n");
+    let told: BTreeSet<String> =
+        rows.iter().map(|row| row[0].trim_start_matches("ottwatch_").trim_end_matches("_total").to_owned()).collect();
+    assert_eq!(told, names);
+}

@@ -1,16 +1,20 @@
 //! The services as parts of a process: one alone, or all in one.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use ow_bus::Bus;
 use ow_service::config::Problems;
-use ow_service::{Exit, Ops, ops, shutdown};
+use ow_service::{Exit, Health, Ops, ops, shutdown};
 use ow_store::Store;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::ServiceArgs;
 use crate::settings::{Site, replica_name};
+
+/// The state of the connection is looked at this often.
+const BUS_LOOK: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Service {
@@ -147,6 +151,21 @@ pub async fn main(service: Service, args: &ServiceArgs) -> Exit {
     }
 }
 
+/// Keeps the part `nats` of the health true: publishes wait while the bus does not answer.
+pub async fn watch_bus(bus: Bus, health: Health, stop: CancellationToken) {
+    loop {
+        if bus.is_connected() {
+            health.well("nats");
+        } else {
+            health.ill("nats", "the server does not answer; what is to be published waits");
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(BUS_LOOK) => {}
+        }
+    }
+}
+
 async fn serve(service: Service, settings: Settings, site: &Site, ops_listen: SocketAddr) -> Result<()> {
     let stop = shutdown::on_signals().context("cannot listen for signals")?;
     let ops = Ops::default();
@@ -171,6 +190,7 @@ async fn serve(service: Service, settings: Settings, site: &Site, ops_listen: So
         // The scheduler makes streams and buckets; the others may not.
         bus.wait_for_topology(site.nats.connect_wait.0).await.context("start the scheduler first")?;
     }
+    tokio::spawn(watch_bus(bus.clone(), ops.health.clone(), ops_stop.clone()));
     tracing::info!(service = service.name(), replica, "started");
     let ended = run_one(settings, Shared { bus: bus.clone(), store, ops, replica }, stop.clone()).await;
     if let Err(error) = bus.flush().await {

@@ -107,6 +107,7 @@ async fn run_services(
     let mut tasks: JoinSet<(&'static str, Result<()>)> = JoinSet::new();
     // The services end first; what prints alarms ends after them.
     let services_stop = CancellationToken::new();
+    tokio::spawn(services::watch_bus(bus.clone(), ops.health.clone(), services_stop.clone()));
     let shared = Shared { bus: bus.clone(), store: Some(store.clone()), ops: ops.clone(), replica };
     let mut listener = Some(listener);
     for (service, mut settings) in settings {

@@ -35,3 +35,17 @@ fn a_wrong_file_ends_with_78_and_names_every_problem() {
         assert!(told.contains(word), "{word}: {told}");
     }
 }
+
+/// What the README tells people to put into `vtv3.yaml`.
+#[test]
+fn the_documents_of_the_readme_are_right() {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md");
+    let readme = std::fs::read_to_string(readme).unwrap();
+    let from = readme.find("       apiVersion: ottwatch/v1").expect("README.md shows no document");
+    let lines = readme[from..].lines().take_while(|line| line.is_empty() || line.starts_with("       "));
+    let text = lines.map(|line| line.get(7..).unwrap_or_default().to_owned() + "\n").collect();
+    let file = ow_config::SourceFile { name: "vtv3.yaml".to_owned(), text };
+    let documents = ow_config::read(&[file]).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let kinds: Vec<String> = documents.iter().map(|document| format!("{:?}", document.object.kind)).collect();
+    assert_eq!(kinds, ["Channel", "Receiver", "Route"]);
+}
