@@ -14,6 +14,7 @@ use async_nats::jetstream::{self, AckKind};
 use futures_util::StreamExt;
 use ow_domain::{N_PARTITIONS, Partition};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
@@ -183,6 +184,8 @@ pub struct PartitionedConsumer;
 impl PartitionedConsumer {
     /// Owns partitions until `shutdown`, then hands them over: the message in hand is finished, `released` called, the
     /// pin given up. `make` gives the handler of a partition. The caller bounds the wait by its own drain deadline.
+    /// When a partition's task breaks down, all are handed over and `Err` returned: none is left without an owner in
+    /// silence.
     pub async fn run<H, F>(
         bus: Bus,
         config: PartitionedConfig,
@@ -200,16 +203,18 @@ impl PartitionedConsumer {
         let kv = bus.kv::<String>(Bucket::Members);
         let watch = kv.watch(&format!("{}.*", config.service)).await?;
         let tasks = TaskTracker::new();
+        let stop = shutdown.child_token();
         // Presence goes before the partitions do, so that the others get ready while we finish.
         let key = format!("{}.{}", config.service, config.replica);
         let replica = config.replica.clone();
-        tasks.spawn(members::show(kv, key, move || replica.clone(), shutdown.clone()));
+        tasks.spawn(members::show(kv, key, move || replica.clone(), stop.clone()));
         let (sender, present) = watch::channel(None);
         let service = config.service.clone();
-        let stop_following = shutdown.clone();
+        let stop_following = stop.clone();
         tasks.spawn(async move { members::follow(watch, &service, sender, stop_following).await });
 
         let make = Arc::new(make);
+        let mut owners = JoinSet::new();
         for partition in Partition::all() {
             let owner = Owner {
                 bus: bus.clone(),
@@ -217,15 +222,23 @@ impl PartitionedConsumer {
                 partition,
                 epoch,
                 present: present.clone(),
-                shutdown: shutdown.clone(),
+                shutdown: stop.clone(),
             };
             let make = make.clone();
             let span = tracing::info_span!("partition", service = config.service, partition = partition.index());
-            tasks.spawn(async move { owner.run(|| make(partition)).await }.instrument(span));
+            owners.spawn(async move { owner.run(|| make(partition)).await }.instrument(span));
         }
         tasks.close();
+        let mut broken = None;
+        while let Some(ended) = owners.join_next().await {
+            if let Err(error) = ended {
+                stop.cancel();
+                broken = Some(BusError::request("go on with a partition: its handler broke down")(error));
+            }
+        }
+        stop.cancel();
         tasks.wait().await;
-        Ok(())
+        broken.map_or(Ok(()), Err)
     }
 }
 

@@ -180,6 +180,20 @@ async fn a_partition_has_one_owner_through_join_kill_and_drain() {
     c.drain().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_partition_that_breaks_down_ends_the_whole_consumer() {
+    let bus = test_bus().await.unwrap();
+    let config = PartitionedConfig { service: "judge".into(), replica: "r1".into(), stream: StreamName::Captures };
+    let ledger = Arc::new(Ledger::default());
+    let make = move |partition: Partition| {
+        assert!(partition.index() != 3, "cannot go on with this one");
+        Recorder { replica: "r1".into(), ledger: ledger.clone() }
+    };
+    let run = PartitionedConsumer::run(bus, config, make, CancellationToken::new());
+    let ended = tokio::time::timeout(DEADLINE, run).await.expect("it ends by itself");
+    assert!(ended.unwrap_err().to_string().contains("broke down"));
+}
+
 #[tokio::test]
 async fn later_waits_in_place_and_reject_goes_on() {
     let bus = test_bus().await.unwrap();

@@ -46,7 +46,7 @@ pub fn synthetic_captures(n: usize) -> Vec<Capture> {
 fn synthetic(i: u64) -> Option<Capture> {
     let (pair, is_segment) = (i / 2, i % 2 == 1);
     let (round, rendition) = (pair / 4, pair % 4);
-    let start = Time::from_unix_micros(1_800_000_000_000_000);
+    let start = Time::from_unix_micros(1_767_225_600_000_000);
     let t_req = start + Span::from_secs(SEGMENT_S * round as i64) + Span::from_millis(40 * rendition as i64);
     let t_end = t_req + Span::from_millis(if is_segment { 30 } else { 10 });
     let newest = 1000 + round + WINDOW - 1;

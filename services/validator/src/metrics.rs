@@ -8,6 +8,7 @@ use prometheus_client::metrics::gauge::Gauge;
 pub(crate) struct Metrics {
     pub(crate) captures: Counter,
     pub(crate) unknown_channel: Counter,
+    pub(crate) from_the_future: Counter,
     pub(crate) ticks: Counter,
     pub(crate) verdicts: Counter,
     pub(crate) snapshots: Counter,
@@ -32,6 +33,8 @@ impl Metrics {
                 "Captures of channels without policy",
                 m.unknown_channel.clone(),
             );
+            let future = "Captures rejected because the probe's clock is minutes ahead";
+            r.register("validator_captures_from_the_future", future, m.from_the_future.clone());
             r.register("validator_ticks", "Ticks judged", m.ticks.clone());
             r.register("validator_verdicts", "Verdicts published", m.verdicts.clone());
             r.register("validator_snapshots", "Snapshots written", m.snapshots.clone());

@@ -18,6 +18,8 @@ use crate::metrics::Metrics;
 use crate::policies::{Policies, Standing};
 use crate::snapshot::{Snapshots, Statuses, Written};
 
+/// A capture that ended so long after the server stored it is of a probe whose clock is wrong.
+const FUTURE: Span = Span::from_secs(300);
 /// Wait before a message is handled again when the bus does not take what it leads to.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -112,6 +114,16 @@ impl Owner {
         let channel = capture.channel.clone();
         if Partition::of(&channel) != self.partition {
             return Err(Outcome::Reject(format!("a capture of {channel} in partition {}", self.partition)));
+        }
+        if capture.exchange.t_end - message.stored_at > FUTURE {
+            // The judge's time never steps back: one fact of tomorrow would stop it until then.
+            if mode == Mode::Live {
+                self.metrics.from_the_future.inc();
+            }
+            return Err(Outcome::Reject(format!(
+                "the probe's clock is ahead: the request ended at {}",
+                capture.exchange.t_end
+            )));
         }
         if mode == Mode::Live {
             self.metrics.captures.inc();

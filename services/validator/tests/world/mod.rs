@@ -32,7 +32,7 @@ pub fn channel() -> ChannelId {
 
 /// Second `s` of the test's own time.
 pub fn at(s: i64) -> Time {
-    Time::from_unix_micros(1_800_000_000_000_000) + Span::from_secs(s)
+    Time::from_unix_micros(1_767_225_600_000_000) + Span::from_secs(s)
 }
 
 pub fn policy(revision: u64) -> ChannelPolicy {
