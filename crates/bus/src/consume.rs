@@ -23,7 +23,7 @@ const PULL_EXPIRES: Duration = Duration::from_secs(2);
 /// After this the server is taken for gone, and the request is made again.
 const PULL_TIMEOUT: Duration = Duration::from_secs(4);
 const AFTER_ERROR: Duration = Duration::from_millis(250);
-const AFTER_PANIC: Duration = Duration::from_secs(5);
+pub(crate) const AFTER_PANIC: Duration = Duration::from_secs(5);
 
 /// A message of known type with where it came from.
 #[derive(Debug, Clone)]
@@ -182,7 +182,8 @@ impl<H: RawHandler> Worker<H> {
         async {
             let trace = received.trace;
             let handled = trace.scope(self.handler.handle_raw(received.clone()));
-            let outcome = with_progress(&message, self.spec.ack_wait, handled).await;
+            let outcome =
+                with_progress(&message, self.spec.ack_wait, handled).await.unwrap_or(Outcome::Later(AFTER_PANIC));
             match outcome {
                 Outcome::Done => acknowledge(&message, AckKind::Ack).await,
                 Outcome::Later(delay) => acknowledge(&message, AckKind::Nak(Some(delay))).await,
@@ -196,19 +197,19 @@ impl<H: RawHandler> Worker<H> {
     }
 }
 
-/// Runs a handler, telling the server every third of the ack wait that work goes on. A panic counts as `Later`.
+/// Runs a handler, telling the server every third of the ack wait that work goes on. `None`: it panicked.
 pub(crate) async fn with_progress(
     message: &jetstream::Message,
     ack_wait: Duration,
     handled: impl Future<Output = Outcome>,
-) -> Outcome {
+) -> Option<Outcome> {
     let mut handled = std::pin::pin!(AssertUnwindSafe(handled).catch_unwind());
     loop {
         match tokio::time::timeout(ack_wait / 3, &mut handled).await {
-            Ok(Ok(outcome)) => return outcome,
+            Ok(Ok(outcome)) => return Some(outcome),
             Ok(Err(_)) => {
                 tracing::error!("a handler panicked; its message will come again");
-                return Outcome::Later(AFTER_PANIC);
+                return None;
             }
             Err(_) => acknowledge(message, AckKind::Progress).await,
         }

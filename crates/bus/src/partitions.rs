@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
-use crate::consume::with_progress;
+use crate::consume::{AFTER_PANIC, with_progress};
 use crate::received::acknowledge;
 use crate::topology::{PARTITION_ACK_WAIT, PIN_GROUP, partition_consumer, partition_subject};
 use crate::{Bucket, Bus, BusError, Outcome, Received, StreamName, dead, members};
@@ -31,6 +31,8 @@ const PULL_HEARTBEAT: Duration = Duration::from_millis(500);
 const AFTER_ERROR: Duration = Duration::from_millis(250);
 /// Longest wait in place before a `Later` message is offered to the handler again.
 const LONGEST_LATER: Duration = Duration::from_secs(30);
+/// A message on which the handler panics this often goes to the dead letters.
+const MAX_PANICS: u32 = 3;
 
 /// The thinking part of one partition. One value lives as long as this replica asks for the partition; `acquired`
 /// begins each time of owning it.
@@ -369,7 +371,7 @@ impl Owner {
             };
             let outcome = with_progress(message, PARTITION_ACK_WAIT, load).await;
             match (outcome, failed) {
-                (Outcome::Done, None) => return true,
+                (Some(Outcome::Done), None) => return true,
                 (_, Some(error)) => tracing::error!(
                     error = &*error as &dyn std::error::Error,
                     "a partition could not be taken over yet"
@@ -383,9 +385,18 @@ impl Owner {
     }
 
     async fn settle<H: PartitionHandler>(&self, handler: &mut H, message: &jetstream::Message, received: &Received) {
+        let mut n_panics = 0;
         loop {
             let handled = received.trace.scope(handler.handle(received));
-            match with_progress(message, PARTITION_ACK_WAIT, handled).await {
+            let outcome = with_progress(message, PARTITION_ACK_WAIT, handled).await.unwrap_or_else(|| {
+                n_panics += 1;
+                if n_panics < MAX_PANICS {
+                    return Outcome::Later(AFTER_PANIC);
+                }
+                // One poisonous message must not hold up the rest for ever.
+                Outcome::Reject(format!("its handler broke down on it {n_panics} times"))
+            });
+            match outcome {
                 Outcome::Done => return acknowledge(message, AckKind::Ack).await,
                 Outcome::Reject(reason) => {
                     let consumer = format!("{}-{}", self.config.service, self.partition);
@@ -409,7 +420,7 @@ impl Owner {
             }
             Outcome::Done
         };
-        with_progress(message, PARTITION_ACK_WAIT, wait).await;
+        let _ = with_progress(message, PARTITION_ACK_WAIT, wait).await;
         self.shutdown.is_cancelled()
     }
 }

@@ -213,12 +213,13 @@ async fn later_waits_in_place_and_reject_goes_on() {
             match (second, n) {
                 (1, 0..2) => Outcome::Later(Duration::from_millis(20)),
                 (2, _) => Outcome::Reject("no such channel".to_owned()),
+                (3, _) => panic!("a defect"),
                 _ => Outcome::Done,
             }
         }
         async fn released(&mut self) {}
     }
-    for second in 1..=3 {
+    for second in 1..=4 {
         bus.publish(&tick(5, second)).await.unwrap();
     }
     let (handler, stop) = (Stubborn::default(), CancellationToken::new());
@@ -227,8 +228,10 @@ async fn later_waits_in_place_and_reject_goes_on() {
     let running = tokio::spawn(PartitionedConsumer::run(bus_too, config, move |_| made.clone(), token));
     let letter = letters.recv().await.unwrap();
     assert_eq!((letter.consumer.as_str(), letter.reason.as_str()), ("judge-5", "no such channel"));
-    eventually("all three", DEADLINE, || async { handler.0.lock().unwrap().last() == Some(&3) }).await;
-    assert_eq!(*handler.0.lock().unwrap(), [-1, -1, 1, 1, 1, 2, 3]);
+    let poison = letters.recv().await.unwrap();
+    assert_eq!(poison.reason, "its handler broke down on it 3 times");
+    eventually("all four", DEADLINE, || async { handler.0.lock().unwrap().last() == Some(&4) }).await;
+    assert_eq!(*handler.0.lock().unwrap(), [-1, -1, 1, 1, 1, 2, 3, 3, 3, 4]);
     stop.cancel();
     running.await.unwrap().unwrap();
 }
