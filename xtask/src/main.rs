@@ -55,7 +55,8 @@ fn lint() -> Result<()> {
 fn test(args: &[&str]) -> Result<()> {
     run::cargo(&["build", "--package", "ottwatch"])?;
     let nextest = run::succeeds("cargo", &["nextest", "--version"]);
-    let mut command = if nextest { vec!["nextest", "run", "--workspace"] } else { vec!["test", "--workspace"] };
+    let mut command =
+        if nextest { vec!["nextest", "run", "--workspace"] } else { vec!["test", "--workspace", "--no-fail-fast"] };
     command.extend_from_slice(args);
     run::cargo(&command)
 }

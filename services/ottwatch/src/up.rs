@@ -240,7 +240,9 @@ fn announce(args: &UpArgs, file: &RunFile, servers: &Servers) {
     if let Some(origin) = &file.origin {
         println!("  packager  {origin}/live/demo-news/ts/master.m3u8   (goes wrong every few minutes)");
     }
-    println!("  look      ottwatch tail --home '{home}' 'alert.>'   ottwatch alarms ls --home '{home}'");
+    // As it was called, so that the line can be pasted: `make run` calls target/debug/ottwatch.
+    let program = std::env::args().next().unwrap_or_else(|| "ottwatch".to_owned());
+    println!("  look      '{program}' tail --home '{home}' 'alert.>'   '{program}' alarms ls --home '{home}'");
     println!("Alarms:");
 }
 
