@@ -33,7 +33,7 @@ pub struct CadenceSettings {
     pub ended_poll: Span,
     /// Renditions due within this are polled together.
     pub burst_span: Span,
-    /// First polls of channels are spread over this by hash of the channel id.
+    /// First polls of channels are spread over this by hash of the channel id. A change must be taken within 5 s.
     pub phase_spread: Span,
     /// Upper bound of the delay after errors.
     pub max_error_delay: Span,
@@ -54,7 +54,7 @@ impl Default for CadenceSettings {
             mvp_poll: Span::from_secs(60),
             ended_poll: Span::from_secs(60),
             burst_span: Span::from_millis(500),
-            phase_spread: Span::from_secs(6),
+            phase_spread: Span::from_secs(3),
             max_error_delay: Span::from_secs(30),
             max_retry_after: Span::from_secs(300),
             confirm_delay: Span::from_secs(1),
