@@ -1,6 +1,7 @@
 //! One message as it came, and what may become of it.
 
 use async_nats::HeaderMap;
+use async_nats::jetstream::consumer::DeliverPolicy;
 use async_nats::jetstream::{self, AckKind};
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -9,7 +10,8 @@ use ow_contracts::{Message, Subject};
 use ow_domain::Time;
 use std::time::Duration;
 
-use crate::{Bus, BusError, TraceContext};
+use crate::follow::Follower;
+use crate::{Bus, BusError, StreamName, TraceContext};
 
 /// What a handler says of its message. Only the bus acknowledges.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,6 +127,9 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// Most messages that [`Bus::stored`] reads.
+pub const MAX_STORED: u64 = 10_000;
+
 /// Messages as they are published, without any guarantee: for `ottwatch tail` and live views.
 #[derive(Debug)]
 pub struct Tail {
@@ -148,5 +153,23 @@ impl Bus {
         // The server knows of it before we return, so that nothing published from now on is missed.
         self.flush().await?;
         Ok(Tail { bus: self.clone(), subscriber })
+    }
+
+    /// Everything that a stream holds now on a subject below the root, in its order; at most [`MAX_STORED`].
+    pub async fn stored(&self, stream: StreamName, subject: &Subject) -> Result<Vec<Received>, BusError> {
+        let filter = self.inner.prefix.subject(subject.as_str());
+        let (mut follower, n) = Follower::start(self, self.stream_name(stream), filter, DeliverPolicy::All).await?;
+        let mut stored = Vec::new();
+        while (stored.len() as u64) < n.min(MAX_STORED) {
+            let (message, place) = follower.next().await;
+            stored.push(
+                Received::from_stream(self, &message)
+                    .map_err(|error| BusError::Request { what: format!("read {subject}"), source: error })?,
+            );
+            if place.n_pending == 0 {
+                break;
+            }
+        }
+        Ok(stored)
     }
 }
