@@ -1,0 +1,8 @@
+//! The binary as its users meet it: arguments in, output and exit code out.
+
+mod check;
+mod config;
+mod support;
+mod tls;
+mod up;
+mod xml;
