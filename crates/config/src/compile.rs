@@ -105,6 +105,10 @@ pub fn compile(channel: &ConfigObject, templates: &[&ConfigObject]) -> Result<Ch
     policy(channel, templates).map_err(|reason| CompileError { object: format!("channel {:?}", channel.name), reason })
 }
 
+fn time(value: &Value) -> Result<Option<ow_domain::Time>, serde_json::Error> {
+    serde_json::from_value(value.clone())
+}
+
 fn policy(channel: &ConfigObject, templates: &[&ConfigObject]) -> Result<ChannelPolicy, String> {
     let spec = &channel.spec;
     // The channel's own class is the last word on the class.
@@ -138,10 +142,8 @@ fn policy(channel: &ConfigObject, templates: &[&ConfigObject]) -> Result<Channel
         },
         limits: settings.limits,
         checks: settings.checks,
-        event_end: match &spec["eventEnd"] {
-            Value::Null => None,
-            end => serde_json::from_value(end.clone()).map_err(|error| format!("eventEnd: {error}"))?,
-        },
+        event_start: time(&spec["eventStart"]).map_err(|error| format!("eventStart: {error}"))?,
+        event_end: time(&spec["eventEnd"]).map_err(|error| format!("eventEnd: {error}"))?,
         labels: channel.labels.clone(),
         packager: text("packager"),
         region: text("region"),

@@ -45,6 +45,7 @@ const CHANNEL: &[Field] = &[
     Field::optional("overrides", Shape::Object(SETTINGS), "{depth: head}"),
     Field::optional("runbook", Shape::Url, "https://wiki.example.net/vtv3"),
     Field::optional("enabled", Shape::Bool, "false").or("true"),
+    Field::optional("eventStart", Shape::Time, "2026-12-24T19:00:00+07:00"),
     Field::optional("eventEnd", Shape::Time, "2026-12-24T23:00:00+07:00"),
 ];
 

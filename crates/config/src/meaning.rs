@@ -76,12 +76,25 @@ fn channel(spec: &Value) -> Vec<Fault> {
         }
     }
     faults.extend(repeated(spec, "probes"));
-    if spec.get("eventEnd").is_some() && spec["class"].as_str().is_some_and(|class| class != "event") {
+    for field in ["eventStart", "eventEnd"] {
+        if spec.get(field).is_some() && spec["class"].as_str().is_some_and(|class| class != "event") {
+            faults.push(Fault {
+                field: field.into(),
+                value: spec[field].as_str().unwrap_or_default().to_owned(),
+                reason: "has a meaning for class event only".into(),
+                example: "class: event".into(),
+            });
+        }
+    }
+    let time = |field: &str| spec[field].as_str().and_then(ow_domain::Time::parse_rfc3339);
+    if let (Some(start), Some(end)) = (time("eventStart"), time("eventEnd"))
+        && end <= start
+    {
         faults.push(Fault {
             field: "eventEnd".into(),
             value: spec["eventEnd"].as_str().unwrap_or_default().to_owned(),
-            reason: "has a meaning for class event only".into(),
-            example: "class: event".into(),
+            reason: "is not after eventStart".into(),
+            example: (start + ow_domain::Span::from_secs(2 * 3600)).to_string(),
         });
     }
     faults

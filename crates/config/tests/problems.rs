@@ -81,6 +81,17 @@ spec:
   eventEnd: 2026-12-24T23:00:00+07:00
 ---
 apiVersion: ottwatch/v1
+kind: Channel
+metadata: {name: derby}
+spec:
+  class: event
+  probes: [hcm-1]
+  streams:
+    - {name: main, protocol: hls, url: \"http://o/1.m3u8\"}
+  eventStart: 2026-12-24T23:00:00+07:00
+  eventEnd: 2026-12-24T21:00:00+07:00
+---
+apiVersion: ottwatch/v1
 kind: Template
 metadata: {name: hd}
 spec:

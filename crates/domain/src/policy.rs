@@ -28,7 +28,10 @@ pub struct ChannelPolicy {
     pub limits: FetchLimits,
     #[serde(default)]
     pub checks: CheckSettings,
-    /// Scheduled end for class `event`.
+    /// Scheduled start for class `event`: not watched before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_start: Option<Time>,
+    /// Scheduled end for class `event`: not watched after.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_end: Option<Time>,
     #[serde(default)]
@@ -41,6 +44,16 @@ pub struct ChannelPolicy {
     /// Link to a runbook shown with alarms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runbook: Option<String>,
+}
+
+impl ChannelPolicy {
+    /// Whether the channel is to be watched at `at`: enabled, and an event between its start and its end.
+    pub fn is_on(&self, at: Time) -> bool {
+        let is_event = self.class == ChannelClass::Event;
+        let too_early = is_event && self.event_start.is_some_and(|start| at < start);
+        let over = is_event && self.event_end.is_some_and(|end| at >= end);
+        self.enabled && !too_early && !over
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]

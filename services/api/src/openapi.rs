@@ -127,7 +127,7 @@ fn schemas() -> Value {
         }},
         "Channel": {"type": "object", "required": ["name", "display_name", "enabled", "streams", "status"], "properties": {
             "name": text(), "display_name": text(), "enabled": {"type": "boolean"}, "class": optional(), "template": optional(),
-            "packager": optional(), "region": optional(), "labels": texts, "runbook": optional(), "event_end": time(),
+            "packager": optional(), "region": optional(), "labels": texts, "runbook": optional(), "event_start": time(), "event_end": time(),
             "probes": {"type": "array", "items": text()}, "revision": {"type": "integer"},
             "streams": {"type": "array", "items": {"type": "object", "properties": {
                 "name": text(), "protocol": {"enum": ["hls", "dash"]}, "url": text(), "depth": {}}}},

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ow_domain::job::{FetchJob, ProbeHeartbeat};
-use ow_domain::policy::{ChannelClass, ChannelPolicy};
+use ow_domain::policy::ChannelPolicy;
 use ow_domain::{ChannelId, ProbeId, Time};
 
 /// What to do so that exactly what is wanted stands.
@@ -17,10 +17,9 @@ pub struct Plan {
     pub withdraw: Vec<(ProbeId, ChannelId)>,
 }
 
-/// Whether the channel is to be watched now: enabled, and for an event not after its end.
+/// Whether the channel is to be watched now: enabled, for an event between its start and its end, with any stream.
 pub fn is_wanted(policy: &ChannelPolicy, now: Time) -> bool {
-    let over = policy.class == ChannelClass::Event && policy.event_end.is_some_and(|end| now >= end);
-    policy.enabled && !over && !policy.streams.is_empty()
+    policy.is_on(now) && !policy.streams.is_empty()
 }
 
 /// Compares policies with the jobs that stand. A job differs when its streams or limits do: a new display name or
@@ -72,6 +71,7 @@ mod tests {
     use ow_domain::policy::CheckSettings;
 
     use super::*;
+    use ow_domain::policy::ChannelClass;
 
     const NOW: Time = Time::from_unix_micros(1_000_000_000);
 
@@ -96,6 +96,7 @@ mod tests {
             probes: probes.iter().map(|p| probe(p)).collect(),
             limits: FetchLimits::default(),
             checks: CheckSettings::default(),
+            event_start: None,
             event_end: None,
             labels: BTreeMap::new(),
             packager: None,
@@ -142,8 +143,8 @@ mod tests {
     }
 
     #[test]
-    fn disabled_channels_and_events_after_their_end_are_not_watched() {
-        let mut channels = [policy("a", &["p1"]), policy("b", &["p1"]), policy("c", &["p1"]), policy("d", &["p1"])];
+    fn disabled_channels_and_events_outside_their_hours_are_not_watched() {
+        let mut channels = ["a", "b", "c", "d", "e", "f"].map(|name| policy(name, &["p1"]));
         let all = standing(&channels);
         channels[0].enabled = false;
         channels[1].class = ChannelClass::Event;
@@ -151,7 +152,11 @@ mod tests {
         channels[2].class = ChannelClass::Event;
         channels[2].event_end = Some(NOW + ow_domain::Span::from_secs(1));
         channels[3].event_end = Some(NOW);
-        check(&channels, &all, [&[], &["p1.c@3", "p1.d@3"], &["p1.a", "p1.b"]]);
+        channels[4].class = ChannelClass::Event;
+        channels[4].event_start = Some(NOW + ow_domain::Span::from_secs(1));
+        channels[5].class = ChannelClass::Event;
+        channels[5].event_start = Some(NOW);
+        check(&channels, &all, [&[], &["p1.c@3", "p1.d@3", "p1.f@3"], &["p1.a", "p1.b", "p1.e"]]);
     }
 
     #[test]

@@ -162,9 +162,10 @@ impl Owner {
     /// Closes what is no longer watched, also what only a last verdict is left of.
     fn retire_unwanted(&mut self, at: Time, position: Position) {
         let policies = self.policies.clone();
-        let reason = |channel: &ChannelId| match policies.standing(channel) {
+        let reason = |channel: &ChannelId| match policies.standing(channel, at) {
             Standing::Watched(_) | Standing::Unreadable => None,
             Standing::Disabled => Some("channel-disabled"),
+            Standing::OffAir => Some("event-over"),
             Standing::Unknown => Some("channel-removed"),
         };
         let (unsent, metrics) = (&mut self.unsent, &self.metrics);
@@ -194,10 +195,10 @@ impl Owner {
 
     /// Makes the judge of a channel if there is none, and gives it the policy of now. False: not watched.
     fn align(&mut self, channel: &ChannelId, at: Time) -> bool {
-        let policy = match self.policies.standing(channel) {
+        let policy = match self.policies.standing(channel, at) {
             Standing::Watched(policy) => policy,
             Standing::Unreadable => return self.channels.contains_key(channel),
-            Standing::Disabled | Standing::Unknown => return false,
+            Standing::Disabled | Standing::OffAir | Standing::Unknown => return false,
         };
         match self.channels.get_mut(channel) {
             Some(held) if held.policy.as_ref().is_some_and(|known| Arc::ptr_eq(known, &policy)) => {}

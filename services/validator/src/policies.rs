@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ow_bus::{Bucket, Bus, BusError, Change, Entry, KvWatch};
 use ow_domain::policy::ChannelPolicy;
-use ow_domain::{ChannelId, Partition};
+use ow_domain::{ChannelId, Partition, Time};
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +24,8 @@ pub(crate) enum Standing {
     /// There is a policy of a form that we do not know: as it was.
     Unreadable,
     Disabled,
+    /// An event before its start or after its end.
+    OffAir,
     Unknown,
 }
 
@@ -59,10 +61,11 @@ impl Policies {
         Ok(Some(Self(receiver)))
     }
 
-    pub(crate) fn standing(&self, channel: &ChannelId) -> Standing {
+    pub(crate) fn standing(&self, channel: &ChannelId, at: Time) -> Standing {
         let all = self.0.borrow();
         match all.by_channel.get(channel) {
-            Some(policy) if policy.enabled => Standing::Watched(policy.clone()),
+            Some(policy) if policy.is_on(at) => Standing::Watched(policy.clone()),
+            Some(policy) if policy.enabled => Standing::OffAir,
             Some(_) => Standing::Disabled,
             None if all.unreadable.contains(channel) => Standing::Unreadable,
             None => Standing::Unknown,

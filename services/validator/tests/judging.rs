@@ -6,7 +6,7 @@ use ow_bus::Bucket;
 use ow_contracts::envelope::CE_TYPE;
 use ow_contracts::{Message, MessageId, Subject};
 use ow_domain::capture::{Capture, ObjectKind};
-use ow_domain::policy::CheckOverride;
+use ow_domain::policy::{ChannelClass, ChannelPolicy, CheckOverride};
 use ow_domain::{ChannelId, Severity, Span, StreamId, Time};
 use ow_testkit::{DEADLINE, eventually};
 use serde::{Deserialize, Serialize};
@@ -75,21 +75,22 @@ async fn a_changed_policy_is_in_force_at_the_next_fact() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_channel_that_is_no_longer_watched_is_closed_and_forgotten() {
-    for disabled in [true, false] {
+    for expected in ["channel-disabled", "channel-removed", "event-over"] {
         let world = World::start().await;
         let _validator = world.validator("a");
         let last = world.facts(0..100).await;
         world.verdict("the alarm", is_critical).await;
         world.handled(last - 40).await;
-        let reason = if disabled {
-            world.put_policy(&ow_domain::policy::ChannelPolicy { enabled: false, ..policy(2) }).await;
-            "channel-disabled"
-        } else {
-            world.remove_policy().await;
-            "channel-removed"
-        };
+        match expected {
+            "channel-disabled" => world.put_policy(&ChannelPolicy { enabled: false, ..policy(2) }).await,
+            "channel-removed" => world.remove_policy().await,
+            _ => {
+                let event = ChannelPolicy { class: ChannelClass::Event, event_end: Some(at(110)), ..policy(2) };
+                world.put_policy(&event).await;
+            }
+        }
         let closed = world.tick_until(100, "the last verdict", |v| v.retired.is_some()).await;
-        assert_eq!(closed.retired.as_deref(), Some(reason));
+        assert_eq!(closed.retired.as_deref(), Some(expected));
         assert!(closed.conditions.is_empty() && closed.severity == Severity::Cleared);
         eventually("nothing kept", DEADLINE, || async {
             world.status().await.is_none() && world.state().get(&world.state_key()).await.unwrap().is_none()

@@ -98,6 +98,7 @@ fn summary(channel: &ConfigObject, policy: Option<&ChannelPolicy>, verdict: Opti
         "labels": channel.labels,
         "probes": channel.spec["probes"],
         "runbook": channel.spec["runbook"],
+        "event_start": channel.spec["eventStart"],
         "event_end": channel.spec["eventEnd"],
         "streams": streams,
         "revision": channel.revision,

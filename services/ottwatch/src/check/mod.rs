@@ -142,6 +142,7 @@ fn policy(index: usize, url: &str, terms: &Terms) -> Result<ChannelPolicy> {
         probes: vec![ProbeId::new("check")?],
         limits: terms.limits.clone(),
         checks: terms.checks.clone(),
+        event_start: None,
         event_end: None,
         labels: BTreeMap::new(),
         packager: None,
