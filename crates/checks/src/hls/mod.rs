@@ -78,10 +78,11 @@ fn picture(renditions: &Renditions<'_>) -> Picture {
     if others.clone().all(is_stale) {
         return Picture::AllStale;
     }
-    // One segment of difference is a cache that was asked a moment earlier, no progress.
+    // One segment of difference proves no progress: a cache that was asked a moment earlier, or a packager that died
+    // between two renditions (docs/adr/0007). The other must have shown the one after as well.
     let went_on = |other: &TrackAge| {
-        !is_stale(other)
-            && other.first_seen_end - mine.first_seen_end >= mine.target_duration.max(other.target_duration)
+        let longer = mine.target_duration.max(other.target_duration);
+        !is_stale(other) && other.first_seen_end - mine.first_seen_end >= target_durations(longer, STALE_FACTOR)
     };
     if others.any(went_on) { Picture::Frozen } else { Picture::TooEarly }
 }
