@@ -224,6 +224,7 @@ impl Stream {
                 .map(|s| s.codec_string.clone())
                 .or_else(|| adts.and_then(|a| a.object_type).map(|t| format!("mp4a.40.{t}"))),
             encrypted: self.encrypted,
+            ..ElementaryFacts::default()
         }
     }
 }
