@@ -1,43 +1,31 @@
-//! The list. A new check is one line here, in the order in which parents come before children.
+//! The list: families in the order in which parents come before children (CHECKS 1.3).
+
+use std::sync::LazyLock;
 
 use crate::registry::CheckDef;
-use crate::{br, hls, hls_mvp, http, media, seg};
+use crate::{
+    ad, br, dash, dash_mpd, drm, hls, hls_align, hls_mvp, http, ladder, lldash, llhls, media, mp4, seg, self_, ts, xp,
+};
 
-pub(crate) static ALL: [&CheckDef; 36] = [
-    &http::dns_failure::CHECK,
-    &http::connect_failure::CHECK,
-    &http::tls_failure::CHECK,
-    &http::tls_cert_expiry::CHECK,
-    &http::status_manifest::CHECK,
-    &http::status_segment::CHECK,
-    &http::status_init::CHECK,
-    &http::timeout::CHECK,
-    &http::truncated_body::CHECK,
-    &http::body_not_media::CHECK,
-    &http::download_slow::CHECK,
-    &hls_mvp::parse_error::CHECK,
-    &hls_mvp::group_unresolved::CHECK,
-    &hls_mvp::changed::CHECK,
-    &hls::playlist_parse_error::CHECK,
-    &hls::extinf_exceeds_target::CHECK,
-    &hls::targetduration_changed::CHECK,
-    &hls::media_sequence_regressed::CHECK,
-    &hls::stale_copy_served::CHECK,
-    &hls::timeline_reset::CHECK,
-    &hls::media_sequence_jump::CHECK,
-    &hls::segment_rewritten::CHECK,
-    &hls::sequence_shift::CHECK,
-    &hls::tail_removed::CHECK,
-    &hls::playlist_too_short::CHECK,
-    &hls::playlist_stale::CHECK,
-    &hls::endlist_unexpected::CHECK,
-    &hls::endlist_removed::CHECK,
-    &hls::discontinuity_sequence_wrong::CHECK,
-    &hls::gap_segment::CHECK,
-    &hls::pdt_jump::CHECK,
-    &hls::live_latency_pdt::CHECK,
-    &hls::align_rendition_frozen::CHECK,
-    &seg::duration_mismatch::CHECK,
-    &br::segment_empty::CHECK,
-    &media::no_keyframe_start::CHECK,
+const FAMILIES: [&[&CheckDef]; 18] = [
+    self_::CHECKS,
+    http::CHECKS,
+    hls_mvp::CHECKS,
+    dash_mpd::CHECKS,
+    hls::CHECKS,
+    dash::CHECKS,
+    llhls::CHECKS,
+    lldash::CHECKS,
+    hls_align::CHECKS,
+    xp::CHECKS,
+    ladder::CHECKS,
+    ts::CHECKS,
+    mp4::CHECKS,
+    seg::CHECKS,
+    br::CHECKS,
+    media::CHECKS,
+    drm::CHECKS,
+    ad::CHECKS,
 ];
+
+pub(crate) static ALL: LazyLock<Vec<&'static CheckDef>> = LazyLock::new(|| FAMILIES.concat());

@@ -1,5 +1,7 @@
 //! What a check is, and the list of all of them.
 
+use std::sync::LazyLock;
+
 use ow_domain::Severity;
 
 use crate::input::{Load, MediaLoad, MvpLoad, PlaylistLoad, PlaylistStep, Renditions};
@@ -27,7 +29,8 @@ pub struct CheckDef {
     pub scope: Scope,
     /// Source file, for the tests over the catalogue.
     pub file: &'static str,
-    pub run: Run,
+    /// Most checks look at one kind of input, some at several.
+    pub runs: &'static [Run],
 }
 
 /// A clause of a standard, or operational experience.
@@ -68,16 +71,87 @@ pub enum Scope {
     Track,
 }
 
-/// The function and the input it is given.
-#[derive(Debug, Clone, Copy)]
-pub enum Run {
-    Load(fn(&Load<'_>, &[f64], &mut Outcome)),
-    MvpLoad(fn(&MvpLoad<'_>, &[f64], &mut Outcome)),
-    PlaylistLoad(fn(&PlaylistLoad<'_>, &[f64], &mut Outcome)),
-    PlaylistStep(fn(&PlaylistStep<'_>, &[f64], &mut Outcome)),
-    MediaLoad(fn(&MediaLoad<'_>, &[f64], &mut Outcome)),
-    Renditions(fn(&Renditions<'_>, &[f64], &mut Outcome)),
+/// Declares [`Run`], [`InputKind`] and what feeds one from the other. A new kind of input is one line in the call.
+macro_rules! inputs {
+    ($($name:ident),* $(,)?) => {
+        /// The function and the input it is given.
+        #[derive(Debug, Clone, Copy)]
+        pub enum Run {
+            $($name(fn(&$name<'_>, &[f64], &mut Outcome))),*
+        }
+
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum InputKind {
+            $($name),*
+        }
+
+        impl InputKind {
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+        }
+
+        impl Run {
+            pub const fn kind(&self) -> InputKind {
+                match self {
+                    $(Self::$name(_) => InputKind::$name),*
+                }
+            }
+        }
+
+        $(
+            impl Given for $name<'_> {
+                const KIND: InputKind = InputKind::$name;
+                fn give(&self, run: &Run, params: &[f64], out: &mut Outcome) {
+                    if let Run::$name(check) = run {
+                        check(self, params, out);
+                    }
+                }
+            }
+        )*
+    };
 }
+
+/// An input that checks can be run on.
+pub(crate) trait Given {
+    const KIND: InputKind;
+    /// Runs a check of this kind; one of another kind is left alone.
+    fn give(&self, run: &Run, params: &[f64], out: &mut Outcome);
+}
+
+inputs!(Load, MvpLoad, PlaylistLoad, PlaylistStep, MediaLoad, Renditions);
+
+/// Place in the catalogue and function of every check that looks at `kind`, in the order of the catalogue.
+pub(crate) fn by_input(kind: InputKind) -> &'static [(usize, Run)] {
+    static TABLE: LazyLock<Vec<Vec<(usize, Run)>>> = LazyLock::new(|| {
+        let of = |kind: &InputKind| {
+            let checks = all().iter().enumerate();
+            checks.flat_map(|(i, c)| c.runs.iter().filter(|r| r.kind() == *kind).map(move |r| (i, *r))).collect()
+        };
+        InputKind::ALL.iter().map(of).collect()
+    });
+    &TABLE[kind as usize]
+}
+
+/// Prefixes of ids; one that begins with another comes before it.
+pub const FAMILIES: [&str; 18] = [
+    "self",
+    "http",
+    "hls-mvp",
+    "hls-align",
+    "hls",
+    "llhls",
+    "dash-mpd",
+    "dash",
+    "lldash",
+    "xp",
+    "ladder",
+    "ts",
+    "mp4",
+    "seg",
+    "br",
+    "media",
+    "drm",
+    "ad",
+];
 
 impl CheckDef {
     /// Transport and parse checks may raise while a channel starts.
@@ -85,16 +159,17 @@ impl CheckDef {
         self.id.starts_with("http-") || self.id.ends_with("-parse-error")
     }
 
-    /// Family prefix of the id: `http`, `hls-mvp`, `hls`, `seg`, `br`, `media`.
+    /// Family prefix of the id: one of [`FAMILIES`].
     pub fn family(&self) -> &'static str {
-        ["hls-mvp", "http", "hls", "seg", "br", "media"]
+        FAMILIES
             .into_iter()
             .find(|family| self.id.strip_prefix(family).is_some_and(|rest| rest.starts_with('-')))
             .unwrap_or("")
     }
 }
 
-/// Declares the check of a file: its entry in the catalogue and its parameters. The function `run` follows it.
+/// Declares the check of a file: its entry in the catalogue and its parameters. The function `run` follows it, and those
+/// for other kinds of input: `also: { MediaLoad => measured }` after `params`.
 #[macro_export]
 macro_rules! check {
     (
@@ -102,6 +177,7 @@ macro_rules! check {
         id: $id:literal, title: $title:literal, severity: $severity:ident, hold: $hold:literal, clear: $clear:literal,
         since: $since:literal, spec: [$($spec:expr),* $(,)?], input: $input:ident, scope: $scope:ident,
         params: { $($param:ident: f64 = $default:literal, $unit:literal);* $(;)? } $(,)?
+        $(also: { $($more:ident => $also:ident),+ $(,)? } $(,)?)?
     ) => {
         /// Values in force, in the units of the catalogue.
         #[derive(Debug, Clone, Copy)]
@@ -121,18 +197,25 @@ macro_rules! check {
             params: &[$($crate::registry::ParamDef { name: stringify!($param), default: $default, unit: $unit }),*],
             scope: $crate::registry::Scope::$scope,
             file: file!(),
-            run: $crate::registry::Run::$input(|input, values, out| {
+            runs: &[
+                $crate::registry::Run::$input(|input, values, out| run(input, &Params::new(values), out)),
+                $($($crate::registry::Run::$more(|input, values, out| $also(input, &Params::new(values), out)),)+)?
+            ],
+        };
+
+        impl Params {
+            fn new(values: &[f64]) -> Self {
                 #[allow(unused_mut, unused_variables)]
                 let mut values = values.iter().copied();
-                run(input, &Params { $($param: values.next().unwrap_or($default)),* }, out)
-            }),
-        };
+                Self { $($param: values.next().unwrap_or($default)),* }
+            }
+        }
     };
 }
 
 /// Every check, in the order of the catalogue: parents before children.
 pub fn all() -> &'static [&'static CheckDef] {
-    &crate::catalogue::ALL
+    crate::catalogue::ALL.as_slice()
 }
 
 /// Looks a check up by id.

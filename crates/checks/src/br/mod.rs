@@ -1,3 +1,8 @@
 //! Bit rate and size (CHECKS 3.15).
 
-pub(crate) mod segment_empty;
+mod segment_empty;
+
+use crate::registry::CheckDef;
+
+/// In the order in which parents come before children.
+pub(crate) const CHECKS: &[&CheckDef] = &[&segment_empty::CHECK];

@@ -1,6 +1,6 @@
 use ow_domain::{Severity, Span};
 
-use crate::input::PlaylistStep;
+use crate::input::{MediaLoad, PlaylistStep};
 use crate::outcome::{Outcome, exact_seconds};
 use crate::registry::{bis, has};
 
@@ -12,6 +12,7 @@ crate::check! {
     id: "hls-extinf-exceeds-target", title: "Segment longer than target duration", severity: Major,
     hold: "EV, H3/10", clear: "C10", since: "0.1", spec: [bis("4.4.3.1"), has("7.5")], input: PlaylistStep, scope: Track,
     params: { td_round_s: f64 = 0.5, "seconds above the target duration"; },
+    also: { MediaLoad => measured },
 }
 
 fn run(input: &PlaylistStep<'_>, params: &Params, out: &mut Outcome) {
@@ -31,5 +32,32 @@ fn run(input: &PlaylistStep<'_>, params: &Params, out: &mut Outcome) {
             format!("segment {} lasts {value}; at most {limit} expected for target duration {td}", segment.msn);
         let line = playlist.segments.get(segment.index as usize).map_or(0, |s| s.extinf_line);
         out.fail(Severity::Major, value, limit, message).reason("declared").line(line).fact("segment", &segment.uri);
+    }
+}
+
+/// The media itself is longer than the target duration allows, whatever EXTINF says.
+fn measured(load: &MediaLoad<'_>, params: &Params, out: &mut Outcome) {
+    let target = load.target_duration.filter(|td| *td > Span::ZERO);
+    let (Some(target), Some(measured)) = (target, load.measured_duration()) else {
+        return;
+    };
+    let limit = target + Span::from_secs_f64(params.td_round_s);
+    let declared = load.declared_duration();
+    if declared.is_some_and(|d| d > limit) {
+        // Told as `declared`.
+        out.unknown().reason("measured");
+        return;
+    }
+    // A container may count one access unit more or less at its ends.
+    if measured.duration <= limit + measured.access_unit {
+        out.pass().reason("measured");
+        return;
+    }
+    let (value, limit) = (exact_seconds(measured.duration), exact_seconds(limit));
+    let td = exact_seconds(target);
+    let message = format!("a segment holds {value} of media; at most {limit} expected for target duration {td}");
+    let at = out.fail(Severity::Major, value, limit, message).reason("measured");
+    if let Some(declared) = declared {
+        at.fact("EXTINF", exact_seconds(declared));
     }
 }

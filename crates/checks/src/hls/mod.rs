@@ -1,29 +1,51 @@
 //! HLS media playlists: one document, and rules across polls (CHECKS 3.3, 3.4).
 
-pub(crate) mod align_rendition_frozen;
-pub(crate) mod discontinuity_sequence_wrong;
-pub(crate) mod endlist_removed;
-pub(crate) mod endlist_unexpected;
-pub(crate) mod extinf_exceeds_target;
-pub(crate) mod gap_segment;
-pub(crate) mod live_latency_pdt;
-pub(crate) mod media_sequence_jump;
-pub(crate) mod media_sequence_regressed;
-pub(crate) mod pdt_jump;
-pub(crate) mod playlist_parse_error;
-pub(crate) mod playlist_stale;
-pub(crate) mod playlist_too_short;
-pub(crate) mod segment_rewritten;
-pub(crate) mod sequence_shift;
-pub(crate) mod stale_copy_served;
-pub(crate) mod tail_removed;
-pub(crate) mod targetduration_changed;
-pub(crate) mod timeline_reset;
+mod discontinuity_sequence_wrong;
+mod endlist_removed;
+mod endlist_unexpected;
+mod extinf_exceeds_target;
+mod gap_segment;
+mod live_latency_pdt;
+mod media_sequence_jump;
+mod media_sequence_regressed;
+mod pdt_jump;
+mod playlist_parse_error;
+mod playlist_stale;
+mod playlist_too_short;
+mod segment_rewritten;
+mod sequence_shift;
+mod stale_copy_served;
+mod tail_removed;
+mod targetduration_changed;
+mod timeline_reset;
 
 use ow_domain::Span;
 use ow_hls::{Issue, IssueFamily, IssueKind};
 
 use crate::input::{PlaylistStep, Renditions, TrackAge};
+use crate::registry::CheckDef;
+
+/// In the order in which parents come before children.
+pub(crate) const CHECKS: &[&CheckDef] = &[
+    &playlist_parse_error::CHECK,
+    &extinf_exceeds_target::CHECK,
+    &targetduration_changed::CHECK,
+    &media_sequence_regressed::CHECK,
+    &stale_copy_served::CHECK,
+    &timeline_reset::CHECK,
+    &media_sequence_jump::CHECK,
+    &segment_rewritten::CHECK,
+    &sequence_shift::CHECK,
+    &tail_removed::CHECK,
+    &playlist_too_short::CHECK,
+    &playlist_stale::CHECK,
+    &endlist_unexpected::CHECK,
+    &endlist_removed::CHECK,
+    &discontinuity_sequence_wrong::CHECK,
+    &gap_segment::CHECK,
+    &pdt_jump::CHECK,
+    &live_latency_pdt::CHECK,
+];
 
 /// The first breach of the grammar and how many there are. Space around attributes is forgiven: players do.
 pub(crate) fn grammar_breaches(issues: &[Issue]) -> Option<(&Issue, usize)> {
@@ -34,26 +56,26 @@ pub(crate) fn grammar_breaches(issues: &[Issue]) -> Option<(&Issue, usize)> {
 }
 
 /// Name of the rendition for messages of checks whose subject is the stream.
-fn rendition(step: &PlaylistStep<'_>) -> String {
+pub(crate) fn rendition(step: &PlaylistStep<'_>) -> String {
     step.capture.track.as_ref().map_or_else(|| "the playlist".to_owned(), |track| track.id.to_string())
 }
 
 /// Target durations as a span.
-fn target_durations(target_duration: Span, factor: f64) -> Span {
+pub(crate) fn target_durations(target_duration: Span, factor: f64) -> Span {
     target_duration.mul_ratio((factor * 1000.0).round() as i64, 1000)
 }
 
 /// Factor of the target duration after which a playlist counts as stale (BIS 6.2.2).
-const STALE_FACTOR: f64 = 1.5;
+pub(crate) const STALE_FACTOR: f64 = 1.5;
 /// CHECKS 5.4.
-const STALE_SLACK_S: f64 = 0.1;
+pub(crate) const STALE_SLACK_S: f64 = 0.1;
 
-fn is_stale(age: &TrackAge) -> bool {
+pub(crate) fn is_stale(age: &TrackAge) -> bool {
     age.age >= target_durations(age.target_duration, STALE_FACTOR) + Span::from_secs_f64(STALE_SLACK_S)
 }
 
 /// How the renditions of a stream stand to each other, seen from the one just judged.
-enum Picture {
+pub(crate) enum Picture {
     /// It shows something new.
     Grew,
     /// Not stale, nothing new.
@@ -66,7 +88,7 @@ enum Picture {
     TooEarly,
 }
 
-fn picture(renditions: &Renditions<'_>) -> Picture {
+pub(crate) fn picture(renditions: &Renditions<'_>) -> Picture {
     let Some(mine) = renditions.tracks.get(renditions.track) else { return Picture::Quiet };
     if mine.age == Span::ZERO {
         return Picture::Grew;

@@ -1,5 +1,10 @@
 //! The HLS multivariant playlist (CHECKS 3.2).
 
-pub(crate) mod changed;
-pub(crate) mod group_unresolved;
-pub(crate) mod parse_error;
+mod changed;
+mod group_unresolved;
+mod parse_error;
+
+use crate::registry::CheckDef;
+
+/// In the order in which parents come before children.
+pub(crate) const CHECKS: &[&CheckDef] = &[&parse_error::CHECK, &group_unresolved::CHECK, &changed::CHECK];

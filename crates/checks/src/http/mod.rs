@@ -1,20 +1,36 @@
 //! Reachability and transport: what the wire did (CHECKS 3.1).
 
-pub(crate) mod body_not_media;
-pub(crate) mod connect_failure;
-pub(crate) mod dns_failure;
-pub(crate) mod download_slow;
-pub(crate) mod status_init;
-pub(crate) mod status_manifest;
-pub(crate) mod status_segment;
-pub(crate) mod timeout;
-pub(crate) mod tls_cert_expiry;
-pub(crate) mod tls_failure;
-pub(crate) mod truncated_body;
+mod body_not_media;
+mod connect_failure;
+mod dns_failure;
+mod download_slow;
+mod status_init;
+mod status_manifest;
+mod status_segment;
+mod timeout;
+mod tls_cert_expiry;
+mod tls_failure;
+mod truncated_body;
 
 use ow_domain::Severity;
 
 use crate::input::Load;
+use crate::registry::CheckDef;
+
+/// In the order in which parents come before children.
+pub(crate) const CHECKS: &[&CheckDef] = &[
+    &dns_failure::CHECK,
+    &connect_failure::CHECK,
+    &tls_failure::CHECK,
+    &tls_cert_expiry::CHECK,
+    &status_manifest::CHECK,
+    &status_segment::CHECK,
+    &status_init::CHECK,
+    &timeout::CHECK,
+    &truncated_body::CHECK,
+    &body_not_media::CHECK,
+    &download_slow::CHECK,
+];
 
 /// A host that serves the entry takes the whole stream down.
 fn host_severity(load: &Load<'_>) -> Severity {

@@ -13,7 +13,7 @@ use crate::alarms::{Alarms, LastFail, Siblings};
 use crate::hold::Input;
 use crate::input::host_of;
 use crate::outcome::{Evaluation, Fail, Outcome, Result};
-use crate::registry::{self, CheckDef, Run, Scope};
+use crate::registry::{self, CheckDef, Given, InputKind, Run, Scope};
 use crate::settings::Settings;
 
 /// Longest message of a finding in bytes: what an SNMP DisplayString holds.
@@ -86,31 +86,32 @@ impl<'a> Runner<'a> {
         self.policy
     }
 
-    /// Runs every enabled check that `pick` gives a function for.
-    pub fn checks(
+    /// Runs every enabled check that looks at this kind of input.
+    pub fn checks<G: Given>(&mut self, alarms: &mut Alarms, about: &About<'_>, input: &G) {
+        self.each(alarms, about, G::KIND, |run, params, out| input.give(run, params, out));
+    }
+
+    fn each(
         &mut self,
         alarms: &mut Alarms,
         about: &About<'_>,
-        mut call: impl FnMut(&Run, &[f64], &mut Outcome) -> bool,
+        kind: InputKind,
+        mut call: impl FnMut(&Run, &[f64], &mut Outcome),
     ) {
         let settings = self.settings.clone();
-        for (index, check) in registry::all().iter().enumerate() {
+        for (index, run) in registry::by_input(kind) {
+            let (index, check) = (*index, registry::all()[*index]);
             let in_force = &settings.checks[index];
             if !in_force.enabled {
                 continue;
             }
             self.outcome.evaluations.clear();
             let outcome = &mut self.outcome;
-            let called = catch_unwind(AssertUnwindSafe(|| call(&check.run, &in_force.params, outcome)));
-            match called {
-                Ok(false) => continue,
-                Ok(true) => {}
-                Err(_) => {
-                    self.panicked.push(check.id);
-                    self.findings.push(panic_finding(check, about, self.now));
-                    self.outcome.evaluations.clear();
-                    continue;
-                }
+            if catch_unwind(AssertUnwindSafe(|| call(run, &in_force.params, outcome))).is_err() {
+                self.panicked.push(check.id);
+                self.findings.push(panic_finding(check, about, self.now));
+                self.outcome.evaluations.clear();
+                continue;
             }
             let evaluations = std::mem::take(&mut self.outcome.evaluations);
             if evaluations.iter().any(|e| !matches!(e.result, Result::Unknown)) {
@@ -274,19 +275,19 @@ mod tests {
         let mut alarms = Alarms::default();
         let about = About { capture: &capture, track: None, tracks: &[] };
         let mut n_called = 0;
-        run.checks(&mut alarms, &about, |_, _, out| {
+        run.each(&mut alarms, &about, InputKind::Load, |_, _, out| {
             n_called += 1;
             if n_called == 3 {
                 out.pass();
                 panic!("a defect");
             }
             out.fail(Severity::Minor, "1", "0", "1 where 0 was expected");
-            true
         });
-        assert_eq!(n_called, registry::all().len());
-        assert_eq!(run.panicked, [registry::all()[2].id]);
+        let of_loads = registry::by_input(InputKind::Load);
+        assert_eq!(n_called, of_loads.len());
+        assert_eq!(run.panicked, [registry::all()[of_loads[2].0].id]);
         let of_ours = run.findings.iter().filter(|f| f.check == "self-check-panicked").count();
-        assert_eq!((of_ours, run.findings.len()), (1, registry::all().len()));
+        assert_eq!((of_ours, run.findings.len()), (1, of_loads.len()));
     }
 
     #[test]

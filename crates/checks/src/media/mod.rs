@@ -1,3 +1,8 @@
 //! Codec and picture configuration (CHECKS 3.13).
 
-pub(crate) mod no_keyframe_start;
+mod no_keyframe_start;
+
+use crate::registry::CheckDef;
+
+/// In the order in which parents come before children.
+pub(crate) const CHECKS: &[&CheckDef] = &[&no_keyframe_start::CHECK];

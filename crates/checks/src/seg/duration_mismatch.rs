@@ -1,8 +1,7 @@
-use ow_domain::capture::{ObjectKind, TrackKind};
-use ow_domain::facts::EsKind;
+use ow_domain::capture::ObjectKind;
 use ow_domain::{Severity, Span};
 
-use crate::input::MediaLoad;
+use crate::input::{Measured, MediaLoad};
 use crate::outcome::{Outcome, exact_seconds};
 use crate::registry::{bis, has};
 
@@ -24,23 +23,11 @@ fn run(load: &MediaLoad<'_>, params: &Params, out: &mut Outcome) {
     if load.capture.object != ObjectKind::Segment {
         return;
     }
-    let promised = load.capture.promised.as_ref();
-    let whole = load.response.status == 200 || promised.is_some_and(|p| p.byte_range.is_some());
-    let text = load.track.is_some_and(|t| matches!(t.kind, TrackKind::Text | TrackKind::Trick));
-    let declared = promised.and_then(|p| p.duration_us).map(Span::from_micros).filter(|d| *d > Span::ZERO);
-    let main = load.facts.and_then(|f| f.main()).filter(|m| matches!(m.kind, EsKind::Video | EsKind::Audio));
-    let measured = main.filter(|m| m.timescale > 0 && m.n_access_units > 0).and_then(|m| {
-        let scaled = |ticks: i64| Span::from_secs(1).mul_ratio(ticks, i64::from(m.timescale));
-        Some((scaled(m.duration?), m.access_unit_duration.map(scaled).unwrap_or(Span::ZERO)))
-    });
-    let (Some(declared), Some((measured, unit))) = (declared, measured) else {
+    let (Some(declared), Some(measured)) = (load.declared_duration(), load.measured_duration()) else {
         out.unknown();
         return;
     };
-    if !whole || text {
-        out.unknown();
-        return;
-    }
+    let Measured { duration: measured, access_unit: unit } = measured;
     let frames = unit.mul_ratio((params.tol_frames * 1000.0) as i64, 1000);
     let tolerance = Span::from_secs_f64(params.dur_tol_s).max(frames);
     let error = (measured - declared).abs();
@@ -55,7 +42,7 @@ fn run(load: &MediaLoad<'_>, params: &Params, out: &mut Outcome) {
     let message =
         format!("a segment holds {value} of media; {limit} as declared expected, within {}", exact_seconds(tolerance));
     let at = out.fail(severity, value, limit, message).fact("difference", exact_seconds(measured - declared));
-    if let Some(number) = promised.and_then(|p| p.number) {
+    if let Some(number) = load.capture.promised.as_ref().and_then(|p| p.number) {
         at.fact("segment number", number);
     }
 }

@@ -1,3 +1,8 @@
 //! Segment timing (CHECKS 3.14).
 
-pub(crate) mod duration_mismatch;
+mod duration_mismatch;
+
+use crate::registry::CheckDef;
+
+/// In the order in which parents come before children.
+pub(crate) const CHECKS: &[&CheckDef] = &[&duration_mismatch::CHECK];

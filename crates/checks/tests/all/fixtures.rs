@@ -98,8 +98,8 @@ fn the_catalogue_and_the_files_agree() {
             assert!(!param.unit.is_empty() && param.default.is_finite(), "{}: {}", check.id, param.name);
         }
     }
-    let families = ["http", "hls_mvp", "hls", "seg", "br", "media"];
-    for path in families.iter().flat_map(|family| files(&root().join("src").join(family), "rs")) {
+    let folders = ow_checks::registry::FAMILIES.map(|family| family.replace('-', "_"));
+    for path in folders.iter().flat_map(|family| files(&root().join("src").join(family), "rs")) {
         let path = name(&path);
         assert!(path.ends_with("mod.rs") || listed.contains(&path), "{path} is in no list");
     }

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use ow_domain::capture::{BodyEnd, Capture, FailureKind, ObjectKind, Outcome, Phase, Response, Track, TrackKind};
-use ow_domain::facts::SegmentFacts;
+use ow_domain::facts::{EsKind, SegmentFacts};
 use ow_domain::policy::ChannelPolicy;
 use ow_domain::{Span, Time, TrackId};
 use ow_hls::{Issue, MediaPlaylist};
 use ow_timeline::Step;
 
-use crate::judge::memory::{MvpMemory, RewriteVerdict};
+pub use crate::judge::memory::{MvpMemory, PastInit, PastSegment, RewriteVerdict};
 
 /// One request, finished or failed.
 pub struct Load<'a> {
@@ -107,6 +107,12 @@ pub struct MediaLoad<'a> {
     pub response: &'a Response,
     pub facts: Option<&'a SegmentFacts>,
     pub track: Option<&'a Track>,
+    /// Of the playlist that lists it.
+    pub target_duration: Option<Span>,
+    /// The initialization section of the rendition that was read last.
+    pub init: Option<&'a PastInit>,
+    /// The segment just before, by number and in the same timeline, if its bytes were read.
+    pub before: Option<&'a PastSegment>,
 }
 
 /// All renditions of one stream, after one of their playlists was judged.
@@ -132,6 +138,40 @@ pub struct TrackAge {
     /// At the origin, when a cache said how long it held the answer.
     pub age_at_origin: Option<Span>,
     pub newest_msn: u64,
+}
+
+/// Media time that the bytes of a segment hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Measured {
+    pub duration: Span,
+    /// Typical length of an access unit; zero when unknown.
+    pub access_unit: Span,
+}
+
+impl MediaLoad<'_> {
+    /// The bytes are the whole segment, not a part of it asked for by the probe.
+    pub fn is_whole(&self) -> bool {
+        self.response.status == 200 || self.capture.promised.as_ref().is_some_and(|p| p.byte_range.is_some())
+    }
+
+    /// `EXTINF` or `S@d`.
+    pub fn declared_duration(&self) -> Option<Span> {
+        let promised = self.capture.promised.as_ref()?;
+        promised.duration_us.map(Span::from_micros).filter(|d| *d > Span::ZERO)
+    }
+
+    /// Media time of a whole segment of sound or pictures; trick-play and text have none.
+    pub fn measured_duration(&self) -> Option<Measured> {
+        let is_timed = !self.track.is_some_and(|t| matches!(t.kind, TrackKind::Text | TrackKind::Trick));
+        if self.capture.object != ObjectKind::Segment || !self.is_whole() || !is_timed {
+            return None;
+        }
+        let main = self.facts.and_then(|f| f.main()).filter(|m| matches!(m.kind, EsKind::Video | EsKind::Audio));
+        let main = main.filter(|m| m.timescale > 0 && m.n_access_units > 0)?;
+        let scaled = |ticks: i64| Span::from_secs(1).mul_ratio(ticks, i64::from(main.timescale));
+        let access_unit = main.access_unit_duration.map_or(Span::ZERO, scaled);
+        Some(Measured { duration: scaled(main.duration?), access_unit })
+    }
 }
 
 impl Load<'_> {

@@ -1,7 +1,7 @@
 use ow_domain::Severity;
 use ow_domain::capture::TrackKind;
 
-use super::{Picture, STALE_FACTOR, STALE_SLACK_S, is_stale, picture, target_durations};
+use crate::hls::{Picture, STALE_FACTOR, STALE_SLACK_S, is_stale, picture, target_durations};
 use crate::input::{Renditions, TrackAge};
 use crate::outcome::{Outcome, exact_seconds, seconds};
 use crate::registry::bis;

@@ -1,5 +1,8 @@
 //! The language of the fixtures: one input per line, `=>` and the findings it must give. See fixtures/README.md.
 
+mod media;
+mod playlist;
+
 use std::collections::BTreeMap;
 
 use ow_checks::{ChannelJudge, Finding};
@@ -7,7 +10,6 @@ use ow_domain::capture::{
     BodyEnd, Capture, Exchange, Failure, FailureKind, ManifestBody, ObjectKind, Outcome, Phase, Promised, Protocol,
     Response, Timings, TlsFacts, Track, TrackKind,
 };
-use ow_domain::facts::{Container, ElementaryFacts, EsKind, Mp4Facts, SegmentFacts, TsFacts};
 use ow_domain::job::{FetchLimits, StreamJob};
 use ow_domain::policy::{ChannelClass, ChannelPolicy, CheckSettings};
 use ow_domain::verdict::Position;
@@ -314,7 +316,7 @@ fn capture(words: &Words<'_>, at: Time, seq: u64) -> Capture {
         },
         clock_uncertainty_us: words.number("u").map_or(0, |u| Span::from_secs_f64(u).micros()),
         body: body.map(|text| ManifestBody { text, lossy: false }),
-        facts: media.then(|| facts(words)),
+        facts: media.then(|| media::facts(words)),
         retry: words.has("retry"),
         extra: words.has("extra"),
         late_polls: words.number("late").unwrap_or(0.0) as u32,
@@ -350,8 +352,8 @@ fn outcome(words: &Words<'_>, kind: &str, t_end: Time) -> (Outcome, Option<Strin
     let mut body = None;
     match kind {
         "status" => status = words.words[3].parse().unwrap(),
-        "list" => body = Some(playlist(words, t_end)),
-        "mvp" => body = Some(multivariant(words)),
+        "list" => body = Some(playlist::media(words, t_end)),
+        "mvp" => body = Some(playlist::multivariant(words)),
         "html" => body = Some("<!DOCTYPE html><html><body>Welcome</body></html>\n".to_owned()),
         "segment" | "init" => {}
         other => panic!("{other} is no input"),
@@ -381,128 +383,4 @@ fn outcome(words: &Words<'_>, kind: &str, t_end: Time) -> (Outcome, Option<Strin
         sniff: None,
     };
     (Outcome::Response(response), body)
-}
-
-/// `list 100..105 td=6 dur=6 dur.103=6.5 name=s shift=0 uri.102=b.ts disc=100 gap=104 dseq=3 lag=10 pdt.103=1.2`
-fn playlist(words: &Words<'_>, t_end: Time) -> String {
-    let (first, last) = words.words[3].split_once("..").expect("a range");
-    let (first, last): (u64, u64) = (first.parse().unwrap(), last.parse().unwrap());
-    let td = words.number("td").unwrap_or(6.0);
-    let dur = words.number("dur").unwrap_or(td);
-    let (durs, uris, pdts) = (words.numbered("dur"), words.numbered("uri"), words.numbered("pdt"));
-    let (discs, gaps) = (words.list("disc"), words.list("gap"));
-    let name = words.options.get("name").copied().unwrap_or("s");
-    let shift = words.number("shift").unwrap_or(0.0) as i64;
-    let query = words.options.get("token").map(|t| format!("?token={t}")).unwrap_or_default();
-    let duration = |n: u64| durs.get(&n).map_or(dur, |d| d.parse().unwrap());
-    let mut text = String::new();
-    if words.has("bom") {
-        text.push('\u{feff}');
-    }
-    text.push_str("#EXTM3U\n#EXT-X-VERSION:6\n");
-    if !words.has("no-td") {
-        text.push_str(&format!("#EXT-X-TARGETDURATION:{td}\n"));
-    }
-    text.push_str(&format!("#EXT-X-MEDIA-SEQUENCE:{first}\n"));
-    if let Some(dseq) = words.options.get("dseq") {
-        text.push_str(&format!("#EXT-X-DISCONTINUITY-SEQUENCE:{dseq}\n"));
-    }
-    if let Some(comment) = words.options.get("comment") {
-        text.push_str(&format!("# {comment}\n"));
-    }
-    // Date-times: `lag` is the latency at the end of the newest, `date` the offset of segment 0 from the start.
-    let total: f64 = (first..=last).map(&duration).sum();
-    let mut date = match (words.number("lag"), words.number("date")) {
-        (Some(lag), _) => Some(t_end + Span::from_secs_f64(-lag - total)),
-        (None, Some(date)) => Some(START + Span::from_secs_f64(date + first as f64 * dur)),
-        (None, None) => None,
-    };
-    if let Some(date) = &mut date {
-        for (_, offset) in pdts.iter().filter(|(n, _)| **n < first) {
-            *date += Span::from_secs_f64(offset.parse().unwrap());
-        }
-    }
-    for n in first..=last {
-        if discs.contains(&n) {
-            text.push_str("#EXT-X-DISCONTINUITY\n");
-        }
-        if let Some(date) = &mut date {
-            if let Some(offset) = pdts.get(&n) {
-                *date += Span::from_secs_f64(offset.parse().unwrap());
-            }
-            text.push_str(&format!("#EXT-X-PROGRAM-DATE-TIME:{date}\n"));
-            *date += Span::from_secs_f64(duration(n));
-        }
-        if gaps.contains(&n) {
-            text.push_str("#EXT-X-GAP\n");
-        }
-        let uri = uris.get(&n).map_or_else(|| format!("{name}{}.ts", n as i64 + shift), |u| (*u).to_owned());
-        text.push_str(&format!("#EXTINF:{:.3},\n{uri}{query}\n", duration(n)));
-    }
-    if words.has("endlist") {
-        text.push_str("#EXT-X-ENDLIST\n");
-    }
-    text
-}
-
-/// `mvp 1080,720 audio=a1 declared=a1 host-token` and oddities: `broken`, `unknown-tag`.
-fn multivariant(words: &Words<'_>) -> String {
-    let mut text = String::from("#EXTM3U\n#EXT-X-VERSION:6\n");
-    if words.has("unknown-tag") {
-        text.push_str("#EXT-X-FOO:1\n");
-    }
-    if let Some(group) = words.options.get("declared") {
-        text.push_str(&format!("#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"{group}\",NAME=\"en\",URI=\"audio.m3u8\"\n"));
-    }
-    let audio = words.options.get("audio").map(|g| format!(",AUDIO=\"{g}\"")).unwrap_or_default();
-    for height in words.words[3].split(',') {
-        let height: u32 = height.parse().unwrap();
-        let (bandwidth, width) = (height * 4_000, height * 16 / 9);
-        text.push_str(&format!("#EXT-X-STREAM-INF:BANDWIDTH={bandwidth},RESOLUTION={width}x{height}{audio}\n"));
-        if words.has("broken") {
-            text.push_str("#EXT-X-INDEPENDENT-SEGMENTS\n");
-        }
-        let query = words.options.get("token").map(|t| format!("?token={t}")).unwrap_or_default();
-        text.push_str(&format!("v{height}.m3u8{query}\n"));
-    }
-    text
-}
-
-/// `segment num=101 dur=6 media=6.04 fps=25 nokey text empty-ts empty-mdat`
-fn facts(words: &Words<'_>) -> SegmentFacts {
-    let bytes = words.number("bytes");
-    if words.has("html") || words.has("text") {
-        return SegmentFacts { container: Container::Text, ..SegmentFacts::default() };
-    }
-    if bytes == Some(0.0) {
-        return SegmentFacts { container: Container::Empty, ..SegmentFacts::default() };
-    }
-    if words.has("empty-mdat") {
-        let mp4 = Mp4Facts { boxes: vec!["moof".into(), "mdat".into()], ..Mp4Facts::default() };
-        return SegmentFacts { container: Container::IsoBmff, mp4: Some(mp4), ..SegmentFacts::default() };
-    }
-    let ts = Some(TsFacts { n_packets: 1_000, pat_pmt_first: true, ..TsFacts::default() });
-    if words.has("empty-ts") {
-        return SegmentFacts { container: Container::MpegTs, ts, ..SegmentFacts::default() };
-    }
-    let media = words.number("media").or(words.number("dur")).unwrap_or(6.0);
-    let fps = words.number("fps").unwrap_or(25.0);
-    let kind =
-        if words.options.get("track").is_some_and(|t| t.starts_with("audio")) { EsKind::Audio } else { EsKind::Video };
-    SegmentFacts {
-        container: Container::MpegTs,
-        elementary: vec![ElementaryFacts {
-            kind,
-            codec: "h264".into(),
-            timescale: 90_000,
-            duration: Some((media * 90_000.0).round() as i64),
-            n_access_units: (media * fps) as u32,
-            access_unit_duration: Some((90_000.0 / fps) as i64),
-            starts_with_keyframe: (kind == EsKind::Video).then(|| !words.has("nokey")),
-            payload_bytes: 2_900_000,
-            ..ElementaryFacts::default()
-        }],
-        ts,
-        ..SegmentFacts::default()
-    }
 }

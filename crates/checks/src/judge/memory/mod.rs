@@ -1,5 +1,7 @@
 //! What a judge remembers of hosts, streams and renditions. All of it is bounded and part of snapshots.
 
+mod media;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use ow_domain::capture::{Protocol, Track};
@@ -7,7 +9,10 @@ use ow_domain::{Span, Time, TrackId};
 use ow_timeline::HlsTracker;
 use serde::{Deserialize, Serialize};
 
-use super::measures::{StreamWindow, TrackWindow};
+pub(crate) use media::MediaMemory;
+pub use media::{PastInit, PastSegment};
+
+use crate::judge::measures::{StreamWindow, TrackWindow};
 
 /// Segment loads remembered per stream.
 pub(crate) const MAX_SEGMENT_LOADS: usize = 10;
@@ -99,6 +104,8 @@ pub(crate) struct TrackMemory {
     /// Media sequence number and shortened digest of segments read.
     pub digests: VecDeque<(u64, u64)>,
     pub rewrites: Vec<PendingRewrite>,
+    #[serde(default)]
+    pub media: MediaMemory,
     pub window: TrackWindow,
 }
 

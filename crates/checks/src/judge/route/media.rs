@@ -1,0 +1,64 @@
+//! Segments and initialization sections.
+
+use ow_domain::capture::{BodyEnd, ObjectKind, TrackKind};
+
+use super::{response, short_hash};
+use crate::alarms::Alarms;
+use crate::input::MediaLoad;
+use crate::judge::memory::{MAX_DIGESTS, StreamMemory};
+use crate::judge::run::{About, Runner};
+
+/// Judges a segment or an initialization section that arrived completely, and remembers it for the next.
+pub(super) fn media(stream: &mut StreamMemory, alarms: &mut Alarms, run: &mut Runner<'_>, about: &About<'_>) {
+    let capture = about.capture;
+    let Some(response) = response(capture) else { return };
+    let complete = matches!(response.status, 200 | 206) && response.body_end == BodyEnd::Complete;
+    // Text where media was expected is the business of http-body-not-media alone.
+    let is_text = capture.facts.as_ref().is_some_and(|f| f.container == ow_domain::facts::Container::Text);
+    let is_text_track = capture.track.as_ref().is_some_and(|t| t.kind == TrackKind::Text);
+    if !complete || (is_text && !is_text_track) {
+        return;
+    }
+    let is_segment = capture.object == ObjectKind::Segment;
+    let mut memory = about.track.and_then(|id| stream.tracks.get_mut(id));
+    if let Some(memory) = memory.as_deref_mut().filter(|_| is_segment) {
+        let number = capture.promised.as_ref().and_then(|p| p.number);
+        if let (Some(msn), Some(digest), 200) = (number, &response.digest, response.status) {
+            let digest = short_hash(digest);
+            if let Some(pending) = memory.rewrites.iter_mut().find(|p| p.msn == msn) {
+                pending.bytes_changed = Some(digest != pending.digest);
+            }
+            memory.digests.retain(|(known, _)| *known != msn);
+            if memory.digests.len() == MAX_DIGESTS {
+                memory.digests.pop_front();
+            }
+            memory.digests.push_back((msn, digest));
+        }
+    }
+    let target_duration = memory.as_ref().and_then(|m| m.target_duration);
+    let Some(memory) = memory else {
+        let input = MediaLoad {
+            capture,
+            response,
+            facts: capture.facts.as_ref(),
+            track: capture.track.as_ref(),
+            target_duration,
+            init: None,
+            before: None,
+        };
+        run.checks(alarms, about, &input);
+        return;
+    };
+    let number = capture.promised.as_ref().and_then(|p| p.number).filter(|_| is_segment);
+    let input = MediaLoad {
+        capture,
+        response,
+        facts: capture.facts.as_ref(),
+        track: capture.track.as_ref(),
+        target_duration,
+        init: memory.media.init.as_ref(),
+        before: number.and_then(|n| memory.media.before(n)),
+    };
+    run.checks(alarms, about, &input);
+    memory.media.remember(capture, response);
+}

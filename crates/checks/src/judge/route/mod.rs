@@ -1,0 +1,260 @@
+//! Which checks see a capture, with what input, and in which order (CHECKS 1.3): reachability, parse, structure,
+//! timeline, renditions, segments. What a step could not establish, the ones below it are not asked.
+//!
+//! Here is what holds for every capture; `hls` follows playlists, `media` segments.
+
+mod hls;
+mod media;
+
+use std::collections::BTreeMap;
+
+use ow_domain::capture::{Capture, ObjectKind, Outcome, Phase, Protocol, Response, Track, TrackKind};
+use ow_domain::policy::ChannelPolicy;
+use ow_domain::{Span, Time, TrackId};
+use ow_hls::{LooksLike, Sniff};
+use ow_timeline::{HlsTracker, KeyRules};
+
+use super::ProbeMemory;
+use super::memory::{HostMemory, LatencyMemory, MAX_SEGMENT_LOADS, MAX_TRACKS, SegmentLoad, StreamMemory, TrackMemory};
+use super::run::{About, Runner};
+use crate::input::{BodyKind, Load, SegmentShare, host_of};
+
+/// Failures of one host within this span are one burst and count once: requests of all renditions and the second try
+/// of a segment after half a second. The next poll after a failure comes a second later.
+const BURST: Span = Span::from_millis(900);
+/// So long after a failed connection a reused one proves nothing.
+const CONNECTION_DOUBT: Span = Span::from_secs(5);
+
+/// Judges one capture.
+pub(crate) fn capture(memory: &mut ProbeMemory, run: &mut Runner<'_>, capture: &Capture, policy: &ChannelPolicy) {
+    let now = run.now();
+    let ProbeMemory { streams, hosts, alarms } = memory;
+    let stream = streams.entry(capture.stream.clone()).or_insert_with(|| StreamMemory::new(capture.protocol));
+    stream.last_capture_at = Some(now);
+    let track = track_of(capture);
+    if let Some(track) = &track {
+        remember_track(stream, track, capture, policy, now);
+    }
+    stream.measure(capture, now);
+    let tracks: Vec<TrackId> = stream.tracks.keys().cloned().collect();
+    let about = About { capture, track: track.as_ref().map(|t| &t.id), tracks: &tracks };
+
+    let body = body_kind(capture);
+    let is_entry = is_entry(capture, policy);
+    let entry_failed = stream.entry_failed && !is_entry;
+    let share = remember_segment(stream, capture, track.as_ref());
+    let host = host_of(&capture.exchange.origin);
+    let host_memory = remember_host(hosts, &host, capture, now);
+    let load = Load {
+        capture,
+        policy,
+        body,
+        is_entry,
+        host_serves_entry: policy.streams.iter().any(|s| host_of(&s.url) == host),
+        entry_failed,
+        host_failed_recently: host_memory.failed_recently,
+        host_failure_counted: host_memory.counted,
+        recent_segments: share,
+    };
+    run.checks(alarms, &about, &load);
+    remember_manifest(stream, &load, now);
+
+    match capture.object {
+        ObjectKind::Mvp | ObjectKind::MediaPlaylist if capture.protocol == Protocol::Hls => {
+            hls::playlist(stream, alarms, run, &about, &load, track.clone());
+        }
+        ObjectKind::Segment | ObjectKind::Init => media::media(stream, alarms, run, &about),
+        _ => {}
+    }
+}
+
+/// The rendition of a capture. A media playlist that is the entry of its stream needs none: it is `main`.
+fn track_of(capture: &Capture) -> Option<Track> {
+    capture.track.clone().or_else(|| {
+        (capture.object == ObjectKind::MediaPlaylist).then(|| Track {
+            id: TrackId::from_text("main"),
+            kind: TrackKind::Muxed,
+            bandwidth: None,
+            average_bandwidth: None,
+            width: None,
+            height: None,
+            codecs: None,
+            language: None,
+        })
+    })
+}
+
+fn remember_track(stream: &mut StreamMemory, track: &Track, capture: &Capture, policy: &ChannelPolicy, now: Time) {
+    let url = (capture.object == ObjectKind::MediaPlaylist).then(|| capture.exchange.url_without_query());
+    if let Some(known) = stream.tracks.get_mut(&track.id) {
+        known.last_seen = now;
+        if let Some(url) = url
+            && url != known.url
+        {
+            // Another address is another timeline (a reloaded multivariant playlist); the first address is learned.
+            if !known.url.is_empty() {
+                let fresh = new_track(track, policy, now);
+                *known = TrackMemory { window: std::mem::take(&mut known.window), ..fresh };
+            }
+            known.url = url;
+        }
+        if known.track != *track {
+            known.track = track.clone();
+        }
+        return;
+    }
+    if stream.tracks.len() < MAX_TRACKS {
+        let mut fresh = new_track(track, policy, now);
+        fresh.url = url.unwrap_or_default();
+        stream.tracks.insert(track.id.clone(), fresh);
+        stream.max_height = stream.max_height.max(track.height);
+    }
+}
+
+fn new_track(track: &Track, policy: &ChannelPolicy, now: Time) -> TrackMemory {
+    let rules = KeyRules { token_params: policy.checks.token_params.clone(), ..KeyRules::default() };
+    TrackMemory {
+        track: track.clone(),
+        url: String::new(),
+        tracker: HlsTracker::new(rules),
+        last_seen: now,
+        digest: None,
+        age: None,
+        target_duration: None,
+        ended: false,
+        latency: LatencyMemory::default(),
+        digests: Default::default(),
+        rewrites: Vec::new(),
+        media: Default::default(),
+        window: Default::default(),
+    }
+}
+
+fn is_entry(capture: &Capture, policy: &ChannelPolicy) -> bool {
+    match capture.object {
+        ObjectKind::Mvp | ObjectKind::Mpd => true,
+        ObjectKind::MediaPlaylist => {
+            let asked = capture.exchange.url_without_query();
+            policy
+                .streams
+                .iter()
+                .any(|s| s.stream == capture.stream && ow_domain::capture::printable_url(&s.url) == asked)
+        }
+        _ => false,
+    }
+}
+
+fn response(capture: &Capture) -> Option<&Response> {
+    match &capture.exchange.outcome {
+        Outcome::Response(response) => Some(response),
+        Outcome::Failed(_) => None,
+    }
+}
+
+/// What a manifest body is, by its first bytes.
+fn body_kind(capture: &Capture) -> BodyKind {
+    if !capture.object.is_manifest() || !capture.exchange.is_complete_success() {
+        return BodyKind::None;
+    }
+    let Some(body) = &capture.body else {
+        // The probe kept only a sample of what is no manifest.
+        let sample = response(capture).and_then(|r| r.sniff.as_deref());
+        return sample.map_or(BodyKind::None, |sample| foreign(ow_hls::sniff(sample.as_bytes())));
+    };
+    if capture.object == ObjectKind::Mpd {
+        let head = &body.text.as_bytes()[..body.text.len().min(4096)];
+        let is_mpd = head.windows(4).any(|w| w == b"<MPD" || w == b":MPD");
+        return if is_mpd { BodyKind::Mpd } else { foreign(ow_hls::sniff(body.text.as_bytes())) };
+    }
+    match ow_hls::sniff(body.text.as_bytes()) {
+        Sniff::Multivariant | Sniff::Media => BodyKind::Playlist,
+        Sniff::HasBom => BodyKind::Bom,
+        other => foreign(other),
+    }
+}
+
+fn foreign(sniff: Sniff) -> BodyKind {
+    BodyKind::Foreign(match sniff {
+        Sniff::NotAPlaylist(LooksLike::Empty) => "an empty body",
+        Sniff::NotAPlaylist(LooksLike::Html) => "an HTML page",
+        Sniff::NotAPlaylist(LooksLike::Json) => "JSON",
+        Sniff::NotAPlaylist(LooksLike::Xml) => "XML",
+        Sniff::NotAPlaylist(LooksLike::Binary) => "binary data",
+        Sniff::NotAPlaylist(LooksLike::Text) => "other text",
+        Sniff::Multivariant | Sniff::Media | Sniff::HasBom => "an HLS playlist",
+    })
+}
+
+struct HostView {
+    failed_recently: bool,
+    counted: bool,
+}
+
+/// Remembers failures to connect; tells whether this one belongs to a burst that was counted already.
+fn remember_host(hosts: &mut BTreeMap<String, HostMemory>, host: &str, capture: &Capture, now: Time) -> HostView {
+    let failed = matches!(&capture.exchange.outcome,
+        Outcome::Failed(f) if matches!(f.phase, Phase::Dns | Phase::Connect | Phase::Tls | Phase::Request));
+    if !hosts.contains_key(host) && hosts.len() >= super::MAX_HOSTS {
+        return HostView { failed_recently: false, counted: false };
+    }
+    let memory = hosts.entry(host.to_owned()).or_default();
+    memory.asked_at = Some(now);
+    let failed_recently = memory.failed_at.is_some_and(|at| now - at < CONNECTION_DOUBT);
+    let counted = memory.counted_at.is_some_and(|at| now - at < BURST);
+    if failed {
+        memory.failed_at = Some(now);
+        if !counted {
+            memory.counted_at = Some(now);
+        }
+    }
+    HostView { failed_recently, counted }
+}
+
+fn remember_manifest(stream: &mut StreamMemory, load: &Load<'_>, now: Time) {
+    if !load.is_manifest() {
+        return;
+    }
+    let not_modified = load.response().is_some_and(|r| r.status == 304);
+    let ok = not_modified || matches!(load.body, BodyKind::Playlist | BodyKind::Bom | BodyKind::Mpd);
+    if ok {
+        stream.n_failed = 0;
+        stream.ever_ok = true;
+    } else {
+        stream.n_failed = stream.n_failed.saturating_add(1);
+    }
+    if load.is_entry {
+        stream.entry_failed = !ok;
+        if ok {
+            stream.entry_ok_at = Some(now);
+        }
+    }
+}
+
+/// Keeps the last segment loads; a retry replaces its first try.
+fn remember_segment(stream: &mut StreamMemory, capture: &Capture, track: Option<&Track>) -> SegmentShare {
+    if capture.object == ObjectKind::Segment && !capture.extra {
+        let object = short_hash(&capture.exchange.url_without_query());
+        let failed = response(capture).is_none_or(|r| r.status >= 400);
+        let load = SegmentLoad { track: track.map(|t| t.id.clone()), object, failed };
+        let first_try = stream.segments.iter_mut().find(|s| s.object == object && s.track == load.track);
+        match first_try {
+            Some(known) if capture.retry => *known = load,
+            _ => {
+                if stream.segments.len() == MAX_SEGMENT_LOADS {
+                    stream.segments.pop_front();
+                }
+                stream.segments.push_back(load);
+            }
+        }
+    }
+    let failed = || stream.segments.iter().filter(|s| s.failed);
+    let mut failed_tracks: Vec<_> = failed().map(|s| &s.track).collect();
+    failed_tracks.sort_unstable();
+    failed_tracks.dedup();
+    SegmentShare { n: stream.segments.len(), n_failed: failed().count(), n_failed_tracks: failed_tracks.len() }
+}
+
+/// FNV-1a, 64 bits: identity inside one rendition, stable across versions.
+pub(crate) fn short_hash(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
+}

@@ -1,0 +1,44 @@
+//! What the segments of fixtures hold.
+
+use ow_domain::facts::{Container, ElementaryFacts, EsKind, Mp4Facts, SegmentFacts, TsFacts};
+
+use super::Words;
+
+/// `segment num=101 dur=6 media=6.04 fps=25 nokey text empty-ts empty-mdat`
+pub fn facts(words: &Words<'_>) -> SegmentFacts {
+    let bytes = words.number("bytes");
+    if words.has("html") || words.has("text") {
+        return SegmentFacts { container: Container::Text, ..SegmentFacts::default() };
+    }
+    if bytes == Some(0.0) {
+        return SegmentFacts { container: Container::Empty, ..SegmentFacts::default() };
+    }
+    if words.has("empty-mdat") {
+        let mp4 = Mp4Facts { boxes: vec!["moof".into(), "mdat".into()], ..Mp4Facts::default() };
+        return SegmentFacts { container: Container::IsoBmff, mp4: Some(mp4), ..SegmentFacts::default() };
+    }
+    let ts = Some(TsFacts { n_packets: 1_000, pat_pmt_first: true, ..TsFacts::default() });
+    if words.has("empty-ts") {
+        return SegmentFacts { container: Container::MpegTs, ts, ..SegmentFacts::default() };
+    }
+    let media = words.number("media").or(words.number("dur")).unwrap_or(6.0);
+    let fps = words.number("fps").unwrap_or(25.0);
+    let kind =
+        if words.options.get("track").is_some_and(|t| t.starts_with("audio")) { EsKind::Audio } else { EsKind::Video };
+    SegmentFacts {
+        container: Container::MpegTs,
+        elementary: vec![ElementaryFacts {
+            kind,
+            codec: "h264".into(),
+            timescale: 90_000,
+            duration: Some((media * 90_000.0).round() as i64),
+            n_access_units: (media * fps) as u32,
+            access_unit_duration: Some((90_000.0 / fps) as i64),
+            starts_with_keyframe: (kind == EsKind::Video).then(|| !words.has("nokey")),
+            payload_bytes: 2_900_000,
+            ..ElementaryFacts::default()
+        }],
+        ts,
+        ..SegmentFacts::default()
+    }
+}
