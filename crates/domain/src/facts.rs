@@ -1,7 +1,11 @@
 //! What the bytes of a segment are: filled by `crates/media` while the body streams past.
 
+mod mp4;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use mp4::{EventMessage, Mp4Facts, Mp4Protection, Mp4Run, Mp4Track, ProducerTime, Pssh, SegmentIndex};
 
 /// Facts of one segment or init section. Media time is exact: integers in `timescale` units.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -356,25 +360,6 @@ pub struct VttFacts {
     pub first_cue_ms: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_cue_end_ms: Option<i64>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-pub struct Mp4Facts {
-    /// Top-level box types in order, at most 64.
-    pub boxes: Vec<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub brands: Vec<String>,
-    /// `mfhd` sequence number of the first fragment.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sequence_number: Option<u32>,
-    pub n_fragments: u32,
-    pub mdat_bytes: u64,
-    /// Version of the first `tfdt` (0: 32 bit, 1: 64 bit).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tfdt_version: Option<u8>,
-    /// track_IDs of the init section (init only).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub init_track_ids: Vec<u32>,
 }
 
 /// One thing wrong in the bytes.
