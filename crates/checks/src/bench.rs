@@ -86,6 +86,7 @@ fn synthetic(i: u64) -> Option<Capture> {
             independent: true,
             from_edge: 0,
             key_method: None,
+            dash: None,
         }),
         exchange: Exchange {
             url,

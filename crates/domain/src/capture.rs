@@ -164,6 +164,54 @@ pub struct Promised {
     /// `METHOD` of the key in force when not NONE.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_method: Option<String>,
+    /// Place and availability of a DASH segment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dash: Option<DashPromise>,
+}
+
+/// What an MPD said of a segment, and how the probe asked for it at its availability time (ISO/IEC 23009-1 5.3.9.5.3).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct DashPromise {
+    /// `Period@id`, or the place of the Period from 0 as `#n` where it has none.
+    pub period: String,
+    /// `Representation@id`.
+    pub representation: String,
+    /// Start on the media timeline (`$Time$`), ticks.
+    pub time: u64,
+    /// Declared duration, ticks.
+    pub duration: u64,
+    /// Ticks per second.
+    pub timescale: u64,
+    /// `@presentationTimeOffset`, ticks.
+    #[serde(default)]
+    pub pto: u64,
+    /// `Period@start` on the MPD timeline, microseconds.
+    #[serde(default)]
+    pub period_start_us: i64,
+    /// Listed by a SegmentTimeline or SegmentList; otherwise computed from `@duration`.
+    #[serde(default)]
+    pub explicit: bool,
+    /// Segment availability start time on the probe's clock, corrected by UTCTiming. Absent in a static MPD and with an
+    /// infinite `@availabilityTimeOffset`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub available_at: Option<Time>,
+    /// Tries before this one that answered that it is too early (404, 410, 425).
+    #[serde(default)]
+    pub n_early: u32,
+    /// When the last of these was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_early: Option<Time>,
+    /// After this one the probe does not wait for the segment any longer.
+    #[serde(default)]
+    pub gives_up: bool,
+}
+
+impl DashPromise {
+    /// From when on the segment was promised: availability start, and not before it was listed.
+    pub fn promised_from(&self, listed_at: Time) -> Option<Time> {
+        let at = self.available_at?;
+        Some(if self.explicit { at.max(listed_at) } else { at })
+    }
 }
 
 /// The HTTP exchange, as the wire did it.

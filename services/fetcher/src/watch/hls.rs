@@ -290,6 +290,7 @@ impl Watcher {
             independent: false,
             from_edge: 0,
             key_method: key_method(segment),
+            dash: None,
         };
         self.n_waiting += 1;
         self.requests.spawn(async move {
@@ -335,6 +336,7 @@ impl Watcher {
             independent: independent || self.independent,
             from_edge: planned.from_edge,
             key_method: key_method(segment),
+            dash: None,
         };
         let cut = (self.stream.depth == Depth::Head).then_some(HEAD_BYTES);
         let (channel, stream, track) = (self.channel.clone(), self.stream.clone(), rendition.track.clone());

@@ -292,6 +292,7 @@ fn capture(words: &Words<'_>, at: Time, seq: u64) -> Capture {
             independent: words.has("independent"),
             from_edge: 0,
             key_method: words.options.get("key").map(|v| (*v).to_owned()),
+            dash: None,
         }),
         exchange: Exchange {
             origin: url.split("/live").next().unwrap_or_default().to_owned(),
