@@ -83,6 +83,9 @@ pub struct ElementaryFacts {
     pub first_dts: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_dts: Option<i64>,
+    /// Decode time at which the next segment is due to begin: `last_dts` and the duration of what is there from it on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_dts: Option<i64>,
     /// Media duration in `timescale` units: last presentation end minus first presentation time; for TS the duration of
     /// the last access unit is the median distance.
     #[serde(default, skip_serializing_if = "Option::is_none")]

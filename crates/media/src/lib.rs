@@ -4,8 +4,9 @@
 //! input makes it panic; the facts do not depend on how the bytes were cut into chunks. It judges nothing and knows no
 //! playlist. Start at [`SegmentParser`]; init sections give [`InitFacts`], which the segments after them need.
 
-mod adts;
+mod audio;
 mod bits;
+mod digest;
 mod issues;
 mod mp4;
 mod nal;
@@ -103,6 +104,7 @@ impl SegmentParser {
             }
             State::Vtt(parser) => {
                 facts.container = Container::WebVtt;
+                facts.vtt = Some(parser.finish());
                 facts.elementary.push(ElementaryFacts {
                     kind: EsKind::Text,
                     codec: "wvtt".to_owned(),
@@ -124,7 +126,7 @@ impl SegmentParser {
             return;
         };
         self.state = match sniff(&head) {
-            Container::MpegTs => State::Ts(Box::default()),
+            Container::MpegTs => State::Ts(Box::new(ts::TsParser::new(sniff::leading_bytes(&head)))),
             Container::IsoBmff => State::Mp4(Box::new(mp4::Mp4Parser::new(self.init.take()))),
             Container::PackedAudio => State::Packed(Box::default()),
             Container::WebVtt => State::Vtt(vtt::VttParser::default()),

@@ -1,8 +1,10 @@
-//! Packed audio (RFC 8216 3.4): an ID3 tag with the timestamp of the first sample, then ADTS, AC-3 or E-AC-3 frames.
+//! Packed audio (RFC 8216 3.4): an ID3 tag with the timestamp of the first sample, then ADTS, AC-3, E-AC-3 or MPEG
+//! audio frames.
 
-use ow_domain::facts::{ElementaryFacts, EsKind, SegmentFacts};
+use ow_domain::facts::{ElementaryFacts, EsKind, PackedFacts, SegmentFacts};
 
-use crate::adts::AdtsWalker;
+use crate::audio::{self, AudioCodec, FrameWalker};
+use crate::digest::Digest;
 use crate::issues::Issues;
 
 /// Bytes of an ID3 tag that are looked at.
@@ -14,8 +16,10 @@ pub(crate) struct PackedParser {
     head: Vec<u8>,
     /// Bytes of the tag still to come, once its length is known.
     tag_left: Option<usize>,
-    adts: AdtsWalker,
-    is_ac3: Option<bool>,
+    /// First bytes of the audio, until its kind is known.
+    start: Vec<u8>,
+    frames: Option<FrameWalker>,
+    digest: Digest,
     n_payload: u64,
 }
 
@@ -46,11 +50,28 @@ impl PackedParser {
     }
 
     fn payload(&mut self, bytes: &[u8]) {
-        let Some(first) = bytes.first() else { return };
         self.n_payload += bytes.len() as u64;
-        if !*self.is_ac3.get_or_insert(*first == 0x0b) {
-            self.adts.push(bytes);
+        self.digest.push(bytes);
+        if let Some(frames) = &mut self.frames {
+            frames.push(bytes);
+            return;
         }
+        // Six bytes tell AC-3 from the others.
+        self.start.extend_from_slice(bytes);
+        if self.start.len() >= 6 {
+            self.decide();
+        }
+    }
+
+    fn decide(&mut self) {
+        let codec = match audio::begins_like(&self.start) {
+            Some("ac3" | "eac3") => AudioCodec::Ac3,
+            Some("mpa") => AudioCodec::Mpeg,
+            _ => AudioCodec::Adts,
+        };
+        let mut frames = FrameWalker::new(codec);
+        frames.push(&std::mem::take(&mut self.start));
+        self.frames = Some(frames);
     }
 
     pub(crate) fn finish(&mut self, complete: bool, facts: &mut SegmentFacts, issues: &mut Issues) {
@@ -58,29 +79,39 @@ impl PackedParser {
             let head = std::mem::take(&mut self.head);
             self.payload(&head);
         }
+        if self.frames.is_none() {
+            self.decide();
+        }
+        let Some(frames) = &self.frames else { return };
         let timestamp = self
             .head
             .windows(OWNER.len() + 8)
             .find(|w| w.starts_with(OWNER))
-            .and_then(|w| Some(u64::from_be_bytes(w[OWNER.len()..].try_into().ok()?)))
-            .and_then(|t| i64::try_from(t & ((1 << 33) - 1)).ok());
-        if complete && self.adts.n_sync_errors > 0 {
-            let n = self.adts.n_sync_errors;
-            issues.add("adts-sync-lost", 0, || format!("{n} bytes between ADTS frames do not belong to any"));
+            .and_then(|w| Some(u64::from_be_bytes(w[OWNER.len()..].try_into().ok()?)));
+        facts.packed = Some(PackedFacts { has_id3: self.head.starts_with(b"ID3"), timestamp });
+        let timestamp = timestamp.and_then(|t| i64::try_from(t & ((1 << 33) - 1)).ok());
+        if complete && frames.n_sync_errors > 0 {
+            let n = frames.n_sync_errors;
+            issues.add("adts-sync-lost", 0, || format!("{n} times no audio frame begins where one should"));
         }
+        let duration = frames.duration_90k();
+        let end = timestamp.zip(duration).map(|(start, duration)| (start + duration) & ((1 << 33) - 1));
         facts.elementary.push(ElementaryFacts {
             kind: EsKind::Audio,
-            codec: if self.is_ac3 == Some(true) { "ac3" } else { "aac" }.to_owned(),
+            codec: frames.codec().unwrap_or("aac").to_owned(),
             timescale: 90_000,
             first_pts: timestamp,
             first_dts: timestamp,
-            duration: self.adts.duration_90k(),
-            n_access_units: self.adts.n_frames,
-            access_unit_duration: self.adts.frame_90k(),
+            end_dts: end,
+            duration,
+            n_access_units: frames.n_frames,
+            access_unit_duration: frames.frame_90k(),
             payload_bytes: self.n_payload,
-            sample_rate: self.adts.sample_rate,
-            channels: self.adts.channels,
-            codec_string: self.adts.object_type.map(|t| format!("mp4a.40.{t}")),
+            sample_rate: frames.sample_rate(),
+            channels: frames.channels(),
+            codec_string: frames.codec_string(),
+            n_walk_errors: frames.n_sync_errors,
+            payload_digest: std::mem::take(&mut self.digest).finish(),
             ..ElementaryFacts::default()
         });
     }

@@ -3,7 +3,7 @@
 mod pes;
 mod psi;
 
-use ow_domain::facts::{SegmentFacts, TsFacts};
+use ow_domain::facts::{ElementaryFacts, PcrFacts, PidFacts, SegmentFacts, TsFacts};
 
 use crate::issues::Issues;
 use pes::Stream;
@@ -14,8 +14,20 @@ const SYNC: u8 = 0x47;
 const NULL_PID: u16 = 0x1fff;
 /// PIDs whose state is kept; packets of more are only counted.
 const MAX_PIDS: usize = 64;
+/// PIDs whose counters are told.
+const MAX_TOLD_PIDS: usize = 16;
+/// Sync bytes in a row that mean lock (TR 101 290 1.1).
+const LOCK: usize = 5;
+/// PCR counts modulo 2^33 x 300.
+const PCR_WRAP: i64 = (1 << 33) * 300;
+/// How much farther than DTS a PCR may go before it counts as a jump: multiplexing moves the two against each other.
+const PCR_SLACK: i64 = 27_000_000 / 2;
+/// The same where there is no DTS to compare with.
+const PCR_SLACK_ALONE: i64 = 27_000_000 * 10;
 
 pub(crate) struct TsParser {
+    /// Bytes before the first packet still to be dropped.
+    skip: usize,
     /// Bytes of an incomplete packet, or those searched for sync.
     tail: Vec<u8>,
     /// Offset in the body of the first byte of `tail`.
@@ -28,27 +40,43 @@ pub(crate) struct TsParser {
     announced: Vec<StreamInfo>,
     seen_pmt: bool,
     seen_pes: bool,
+    n_before_pmt: u32,
+    last_pcr: Option<LastPcr>,
 }
 
-impl Default for TsParser {
-    fn default() -> Self {
+#[derive(Debug, Clone, Copy)]
+struct LastPcr {
+    value: i64,
+    /// Last DTS of the stream on the same PID by then.
+    dts: Option<i64>,
+}
+
+impl TsParser {
+    /// The first packet begins after `leading_bytes`.
+    pub(crate) fn new(leading_bytes: usize) -> Self {
         Self {
+            skip: leading_bytes,
             tail: Vec::with_capacity(PACKET),
             offset: 0,
             locked: true,
             last_sync_bad: false,
-            facts: TsFacts::default(),
+            facts: TsFacts { leading_bytes: u32::try_from(leading_bytes).unwrap_or(u32::MAX), ..TsFacts::default() },
             pids: Vec::new(),
             pmt_pids: Vec::new(),
             announced: Vec::new(),
             seen_pmt: false,
             seen_pes: false,
+            n_before_pmt: 0,
+            last_pcr: None,
         }
     }
 }
 
 struct Pid {
     pid: u16,
+    n_packets: u32,
+    first_cc: u8,
+    cc_errors: u32,
     last_cc: Option<u8>,
     /// Signature of the last payload, to tell an exact duplicate, which is legal once.
     last_payload: u64,
@@ -58,12 +86,22 @@ struct Pid {
 
 enum Content {
     Unknown,
-    Section(Section),
+    /// Tables, and how many came.
+    Section(Section, u32),
     Stream(Box<Stream>),
 }
 
 impl TsParser {
     pub(crate) fn push(&mut self, mut bytes: &[u8], issues: &mut Issues) {
+        if self.skip > 0 {
+            let n = self.skip.min(bytes.len());
+            self.skip -= n;
+            self.offset += n as u64;
+            bytes = &bytes[n..];
+            if bytes.is_empty() {
+                return;
+            }
+        }
         loop {
             if !self.locked {
                 self.tail.extend_from_slice(bytes);
@@ -93,7 +131,7 @@ impl TsParser {
                 self.tail.extend_from_slice(&bytes[used..]);
                 bytes = &[];
             }
-            if bytes.is_empty() && (self.locked || self.tail.len() < 2 * PACKET + 1) {
+            if bytes.is_empty() && (self.locked || self.tail.len() <= (LOCK - 1) * PACKET) {
                 return;
             }
         }
@@ -125,12 +163,12 @@ impl TsParser {
         used
     }
 
-    /// Looks for three sync bytes a packet apart; true when found, then `tail` begins there.
+    /// Looks for five sync bytes a packet apart; true when found, then `tail` begins there.
     fn hunt(&mut self) -> bool {
         let n = self.tail.len();
         let mut at = 0;
-        while at + 2 * PACKET < n {
-            if self.tail[at] == SYNC && self.tail[at + PACKET] == SYNC && self.tail[at + 2 * PACKET] == SYNC {
+        while at + (LOCK - 1) * PACKET < n {
+            if (0..LOCK).all(|k| self.tail[at + k * PACKET] == SYNC) {
                 self.tail.drain(..at);
                 self.offset += at as u64;
                 self.locked = true;
@@ -138,6 +176,7 @@ impl TsParser {
                 for pid in &mut self.pids {
                     pid.last_cc = None;
                 }
+                self.last_pcr = None;
                 return true;
             }
             at += 1;
@@ -155,6 +194,7 @@ impl TsParser {
         let unit_start = p[1] & 0x40 != 0;
         let pid = u16::from(p[1] & 0x1f) << 8 | u16::from(p[2]);
         if pid == NULL_PID {
+            self.facts.null_packets = self.facts.null_packets.saturating_add(1);
             return;
         }
         let scrambled = p[3] & 0xc0 != 0;
@@ -177,9 +217,15 @@ impl TsParser {
                 discontinuity = flags & 0x80 != 0;
                 random_access = flags & 0x40 != 0;
                 if flags & 0x10 != 0 && length >= 7 {
-                    self.pcr(pid, &p[6..12]);
+                    self.pcr(pid, &p[6..12], discontinuity);
+                } else if discontinuity && self.facts.pcr_pid == Some(pid) {
+                    self.last_pcr = None;
                 }
             }
+        }
+        if self.facts.psi.packets_to_pmt.is_none() && !(0x10..=0x1f).contains(&pid) {
+            // A PMT that needs several packets counts as one.
+            self.n_before_pmt += u32::from(unit_start || !self.pmt_pids.contains(&pid));
         }
         let payload = if has_payload { &p[at.min(PACKET)..] } else { &p[PACKET..] };
         let Some(index) = self.pid_index(pid) else { return };
@@ -189,6 +235,7 @@ impl TsParser {
         if unit_start && !self.seen_pes && payload.starts_with(&[0, 0, 1]) && self.is_elementary(pid) {
             self.seen_pes = true;
             self.facts.pat_pmt_first = self.seen_pmt;
+            self.facts.psi.pes_before_pmt = !self.seen_pmt;
         }
         self.content(index, pid, unit_start, random_access, scrambled, payload, issues);
     }
@@ -197,7 +244,7 @@ impl TsParser {
         pid > 0x1f && !self.pmt_pids.contains(&pid)
     }
 
-    fn pcr(&mut self, pid: u16, field: &[u8]) {
+    fn pcr(&mut self, pid: u16, field: &[u8], discontinuity: bool) {
         if self.facts.pcr_pid.is_some_and(|p| p != pid) {
             return;
         }
@@ -207,6 +254,31 @@ impl TsParser {
         let pcr = base * 300 + extension;
         self.facts.first_pcr.get_or_insert(pcr);
         self.facts.last_pcr = Some(pcr);
+        let dts = self.pids.iter().find(|p| p.pid == pid).and_then(|p| match &p.content {
+            Content::Stream(stream) => stream.last_dts(),
+            _ => None,
+        });
+        let last = self.last_pcr.replace(LastPcr { value: pcr, dts });
+        let facts = self.facts.pcr.get_or_insert_with(PcrFacts::default);
+        facts.n = facts.n.saturating_add(1);
+        if discontinuity {
+            facts.n_discontinuities = facts.n_discontinuities.saturating_add(1);
+            return;
+        }
+        let Some(last) = last else { return };
+        let step = (pcr - last.value + PCR_WRAP / 2).rem_euclid(PCR_WRAP) - PCR_WRAP / 2;
+        let allowed = match (last.dts, dts) {
+            (Some(before), Some(now)) => (now - before).saturating_mul(300).saturating_add(PCR_SLACK),
+            _ => PCR_SLACK_ALONE,
+        };
+        if step < 0 || step > allowed.max(PCR_SLACK) {
+            facts.n_jumps = facts.n_jumps.saturating_add(1);
+            if facts.worst_jump.is_none_or(|worst| step.abs() > worst.abs()) {
+                facts.worst_jump = Some(step);
+            }
+        } else {
+            facts.max_step = facts.max_step.max(step);
+        }
     }
 
     fn pid_index(&mut self, pid: u16) -> Option<usize> {
@@ -216,8 +288,18 @@ impl TsParser {
         if self.pids.len() >= MAX_PIDS {
             return None;
         }
-        let content = if pid == 0 { Content::Section(Section::default()) } else { Content::Unknown };
-        self.pids.push(Pid { pid, last_cc: None, last_payload: 0, duplicated: false, content });
+        // PAT and CAT are where they always are.
+        let content = if pid <= 1 { Content::Section(Section::default(), 0) } else { Content::Unknown };
+        self.pids.push(Pid {
+            pid,
+            n_packets: 0,
+            first_cc: 0,
+            cc_errors: 0,
+            last_cc: None,
+            last_payload: 0,
+            duplicated: false,
+            content,
+        });
         Some(self.pids.len() - 1)
     }
 
@@ -234,16 +316,17 @@ impl TsParser {
         let state = &mut self.pids[index];
         let signature = signature(payload);
         let last = state.last_cc.replace(cc);
+        if state.n_packets == 0 {
+            state.first_cc = cc;
+        }
+        state.n_packets = state.n_packets.saturating_add(1);
         let Some(last) = last.filter(|_| !discontinuity) else {
             state.last_payload = signature;
             state.duplicated = false;
             return true;
         };
         if !has_payload {
-            // The counter stands still without payload.
-            if cc != last {
-                state.last_cc = Some(cc);
-            }
+            // The counter stands still without payload; nobody loses anything where it does not.
             return true;
         }
         let expected = (last + 1) & 0x0f;
@@ -258,6 +341,7 @@ impl TsParser {
         }
         state.duplicated = false;
         state.last_payload = signature;
+        state.cc_errors = state.cc_errors.saturating_add(1);
         self.facts.cc_errors = self.facts.cc_errors.saturating_add(1);
         let pid = state.pid;
         issues.add("ts-cc-error", self.offset, || format!("PID {pid}: continuity counter {cc}, expected {expected}"));
@@ -275,32 +359,44 @@ impl TsParser {
         payload: &[u8],
         issues: &mut Issues,
     ) {
-        let offset = self.offset;
         match &mut self.pids[index].content {
             Content::Unknown => {}
             Content::Stream(stream) => stream.push(unit_start, random_access, scrambled, payload),
-            Content::Section(section) => {
+            Content::Section(section, n) => {
                 let mut tables = Vec::new();
                 section.push(unit_start, payload, &mut |table| tables.push(table.to_vec()));
+                *n = n.saturating_add(u32::try_from(tables.len()).unwrap_or(0));
                 for table in tables {
-                    if !psi::crc_is_right(&table) {
-                        issues.add("ts-psi-crc", offset, || format!("PID {pid}: section with a wrong CRC-32"));
-                    } else if pid == 0 {
-                        self.pat(&table);
-                    } else {
-                        self.pmt(&table);
-                    }
+                    self.table(pid, &table, issues);
                 }
             }
         }
     }
 
+    fn table(&mut self, pid: u16, table: &[u8], issues: &mut Issues) {
+        // Table sections without section_syntax_indicator have no CRC, but for SCTE-35 (table_id 0xfc).
+        let has_crc = table.get(1).is_some_and(|b| b & 0x80 != 0) || table.first() == Some(&0xfc);
+        if has_crc && !psi::crc_is_right(table) {
+            self.facts.crc_errors = self.facts.crc_errors.saturating_add(1);
+            issues.add("ts-psi-crc", self.offset, || format!("PID {pid}: section with a wrong CRC-32"));
+        } else if pid == 0 {
+            self.pat(table);
+        } else if self.pmt_pids.contains(&pid) {
+            self.pmt(table);
+        }
+    }
+
     fn pat(&mut self, table: &[u8]) {
-        for pid in psi::pat_pmt_pids(table) {
+        let pids = psi::pat_pmt_pids(table);
+        let facts = &mut self.facts.psi;
+        facts.n_pat = facts.n_pat.saturating_add(1);
+        facts.n_programs = facts.n_programs.max(u32::try_from(pids.len()).unwrap_or(u32::MAX));
+        facts.pat_version = facts.pat_version.or_else(|| psi::version(table));
+        for pid in pids {
             if !self.pmt_pids.contains(&pid) && self.pmt_pids.len() < 8 {
                 self.pmt_pids.push(pid);
                 if let Some(index) = self.pid_index(pid) {
-                    self.pids[index].content = Content::Section(Section::default());
+                    self.pids[index].content = Content::Section(Section::default(), 0);
                 }
             }
         }
@@ -310,6 +406,17 @@ impl TsParser {
         let Some((pcr_pid, streams)) = psi::pmt_streams(table) else { return };
         self.seen_pmt = true;
         self.facts.pcr_pid.get_or_insert(pcr_pid);
+        let facts = &mut self.facts.psi;
+        facts.n_pmt = facts.n_pmt.saturating_add(1);
+        facts.pmt_version = facts.pmt_version.or_else(|| psi::version(table));
+        facts.packets_to_pmt.get_or_insert(self.n_before_pmt);
+        let mut list: Vec<(u16, u8)> = streams.iter().map(|s| (s.pid, s.stream_type)).collect();
+        list.sort_unstable();
+        if facts.streams.is_empty() {
+            facts.streams = list;
+        } else if facts.n_programs <= 1 {
+            facts.changed |= facts.streams != list;
+        }
         for info in streams {
             if self.announced.iter().any(|a| a.pid == info.pid) || self.announced.len() >= crate::MAX_ELEMENTARY {
                 continue;
@@ -317,26 +424,58 @@ impl TsParser {
             if let Some(index) = self.pid_index(info.pid)
                 && matches!(self.pids[index].content, Content::Unknown)
             {
-                self.pids[index].content = Content::Stream(Box::new(Stream::new(&info)));
+                self.pids[index].content = if info.is_sections {
+                    Content::Section(Section::default(), 0)
+                } else {
+                    Content::Stream(Box::new(Stream::new(&info)))
+                };
             }
             self.announced.push(info);
         }
     }
 
     pub(crate) fn finish(&mut self, complete: bool, facts: &mut SegmentFacts, issues: &mut Issues) {
-        let rest = self.tail.len();
-        if complete && self.locked && rest > 0 {
+        let rest = if self.locked { self.tail.len() } else { 0 };
+        if complete && rest > 0 {
+            self.facts.trailing_bytes = u32::try_from(rest).unwrap_or(u32::MAX);
             issues.add("ts-partial-packet", self.offset, || format!("{rest} bytes at the end are no whole packet"));
         }
         for info in &self.announced {
-            let state = self.pids.iter_mut().find(|p| p.pid == info.pid);
-            if let Some(Pid { content: Content::Stream(stream), .. }) = state {
-                if stream.n_pes() == 0 {
-                    self.facts.silent_pids.push(info.pid);
+            let state = self.pids.iter_mut().find(|p| p.pid == info.pid).map(|p| &mut p.content);
+            let n_pes = match state {
+                Some(Content::Stream(stream)) => {
+                    self.facts.scrambled_pes = self.facts.scrambled_pes.saturating_add(stream.n_scrambled_pes());
+                    facts.elementary.push(stream.facts(info));
+                    stream.n_pes()
                 }
-                facts.elementary.push(stream.facts(info));
+                Some(Content::Section(_, n)) => {
+                    facts.elementary.push(ElementaryFacts {
+                        id: u32::from(info.pid),
+                        kind: info.kind,
+                        codec: info.codec.clone(),
+                        timescale: 90_000,
+                        n_access_units: *n,
+                        ..ElementaryFacts::default()
+                    });
+                    *n
+                }
+                Some(Content::Unknown) | None => continue,
+            };
+            if n_pes == 0 {
+                self.facts.silent_pids.push(info.pid);
             }
         }
+        let with_packets = self.pids.iter().filter(|p| p.n_packets > 0);
+        self.facts.pids = with_packets
+            .take(MAX_TOLD_PIDS)
+            .map(|p| PidFacts {
+                pid: p.pid,
+                n_packets: p.n_packets,
+                first_cc: p.first_cc,
+                last_cc: p.last_cc.unwrap_or(p.first_cc),
+                cc_errors: p.cc_errors,
+            })
+            .collect();
         facts.ts = Some(std::mem::take(&mut self.facts));
     }
 }

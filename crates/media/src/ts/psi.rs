@@ -2,10 +2,11 @@
 
 use ow_domain::facts::EsKind;
 
+use crate::audio::AudioCodec;
 use crate::nal::VideoCodec;
 
-/// Longest section of PAT and PMT: 1021 bytes after the length field.
-const MAX_SECTION: usize = 1024;
+/// Longest section: 4093 bytes after the length field (private sections; PAT and PMT are shorter).
+const MAX_SECTION: usize = 4096;
 
 /// Puts the sections of one PID together.
 #[derive(Debug, Default)]
@@ -68,6 +69,12 @@ pub(crate) fn crc_is_right(section: &[u8]) -> bool {
     crc == 0
 }
 
+/// `version_number` of a table that is in force (`current_next_indicator` 1).
+pub(crate) fn version(table: &[u8]) -> Option<u8> {
+    let byte = table.get(5)?;
+    (byte & 1 == 1).then_some(byte >> 1 & 0x1f)
+}
+
 /// PIDs of the PMTs that a PAT names (the network PID left out).
 pub(crate) fn pat_pmt_pids(table: &[u8]) -> Vec<u16> {
     let Some(body) = table.len().checked_sub(4).and_then(|end| table.get(8..end)) else { return Vec::new() };
@@ -85,10 +92,14 @@ pub(crate) fn pat_pmt_pids(table: &[u8]) -> Vec<u16> {
 #[derive(Debug, Clone)]
 pub(crate) struct StreamInfo {
     pub(crate) pid: u16,
+    pub(crate) stream_type: u8,
     pub(crate) kind: EsKind,
     pub(crate) codec: String,
     pub(crate) video: Option<VideoCodec>,
-    pub(crate) is_adts: bool,
+    pub(crate) audio: Option<AudioCodec>,
+    /// The PID carries sections, not PES packets (SCTE-35).
+    pub(crate) is_sections: bool,
+    pub(crate) language: Option<String>,
     /// The stream type says SAMPLE-AES.
     pub(crate) encrypted: bool,
 }
@@ -117,35 +128,48 @@ pub(crate) fn pmt_streams(table: &[u8]) -> Option<(u16, Vec<StreamInfo>)> {
 fn stream_info(stream_type: u8, pid: u16, descriptors: &[u8]) -> StreamInfo {
     let info = |kind, codec: &str| StreamInfo {
         pid,
+        stream_type,
         kind,
         codec: codec.to_owned(),
         video: None,
-        is_adts: false,
+        audio: None,
+        is_sections: false,
+        language: language(descriptors),
         encrypted: false,
     };
+    let video = |codec, name| StreamInfo { video: Some(codec), ..info(EsKind::Video, name) };
+    let audio = |codec, name| StreamInfo { audio: Some(codec), ..info(EsKind::Audio, name) };
+    let sample_aes = |clear: StreamInfo| StreamInfo { encrypted: true, audio: None, ..clear };
     let has = |tag: u8| descriptor(descriptors, tag).is_some();
     match stream_type {
-        0x1b => StreamInfo { video: Some(VideoCodec::H264), ..info(EsKind::Video, "h264") },
-        0xdb => StreamInfo { video: Some(VideoCodec::H264), encrypted: true, ..info(EsKind::Video, "h264") },
-        0x24 => StreamInfo { video: Some(VideoCodec::H265), ..info(EsKind::Video, "h265") },
+        0x1b => video(VideoCodec::H264, "h264"),
+        0xdb => sample_aes(video(VideoCodec::H264, "h264")),
+        0x24 => video(VideoCodec::H265, "h265"),
         0x01 | 0x02 => info(EsKind::Video, "mpeg2"),
-        0x0f => StreamInfo { is_adts: true, ..info(EsKind::Audio, "aac") },
-        0xcf => StreamInfo { encrypted: true, ..info(EsKind::Audio, "aac") },
+        0x0f => audio(AudioCodec::Adts, "aac"),
+        0xcf => sample_aes(info(EsKind::Audio, "aac")),
         0x11 => info(EsKind::Audio, "aac-latm"),
-        0x03 | 0x04 => info(EsKind::Audio, "mpa"),
-        0x81 => info(EsKind::Audio, "ac3"),
-        0xc1 => StreamInfo { encrypted: true, ..info(EsKind::Audio, "ac3") },
-        0x87 => info(EsKind::Audio, "eac3"),
-        0xc2 => StreamInfo { encrypted: true, ..info(EsKind::Audio, "eac3") },
+        0x03 | 0x04 => audio(AudioCodec::Mpeg, "mpa"),
+        0x81 => audio(AudioCodec::Ac3, "ac3"),
+        0xc1 => sample_aes(info(EsKind::Audio, "ac3")),
+        0x87 => audio(AudioCodec::Ac3, "eac3"),
+        0xc2 => sample_aes(info(EsKind::Audio, "eac3")),
         0x15 => info(EsKind::Data, "id3"),
-        0x86 => info(EsKind::Data, "scte35"),
+        0x86 => StreamInfo { is_sections: true, ..info(EsKind::Data, "scte35") },
         // Private data: DVB descriptors tell.
-        0x06 if has(0x6a) => info(EsKind::Audio, "ac3"),
-        0x06 if has(0x7a) => info(EsKind::Audio, "eac3"),
+        0x06 if has(0x6a) => audio(AudioCodec::Ac3, "ac3"),
+        0x06 if has(0x7a) => audio(AudioCodec::Ac3, "eac3"),
         0x06 if has(0x59) => info(EsKind::Text, "dvbsub"),
         0x06 if has(0x56) => info(EsKind::Text, "teletext"),
         other => info(EsKind::Other, &format!("0x{other:02x}")),
     }
+}
+
+/// The first language of an ISO 639 descriptor.
+fn language(descriptors: &[u8]) -> Option<String> {
+    let code = descriptor(descriptors, 0x0a)?.get(..3)?;
+    let text = std::str::from_utf8(code).ok().filter(|t| t.bytes().all(|b| b.is_ascii_alphabetic()))?;
+    Some(text.to_ascii_lowercase()).filter(|t| t != "und")
 }
 
 fn descriptor(mut all: &[u8], tag: u8) -> Option<&[u8]> {
