@@ -22,7 +22,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("ow-config", &["ow-domain", "ow-checks", "ow-alerting"]),
     ("ow-bus", &["ow-domain", "ow-contracts"]),
     ("ow-store", &["ow-domain"]),
-    ("ow-service", &[]),
+    ("ow-service", &["ow-domain"]),
     ("ow-local", &[]),
     ("ow-origin", &[]),
     ("ow-testkit", &["ow-domain", "ow-contracts", "ow-bus", "ow-store", "ow-local"]),

@@ -6,11 +6,12 @@ use async_nats::HeaderMap;
 use async_nats::jetstream::stream::LastRawMessageErrorKind;
 use async_nats::jetstream::{self, AckKind};
 use ow_contracts::DeadLetter;
+use ow_domain::error::chain;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::consume::RawHandler;
-use crate::received::{acknowledge, chain};
+use crate::received::acknowledge;
 use crate::{Bus, BusError, ConsumerSpec, Outcome, Received, StreamName, time};
 
 /// How long a message waits that could not be written to the dead letters.

@@ -96,7 +96,7 @@ impl Bus {
 
 /// The stream holds one message per subject, and there is one.
 pub(crate) fn is_refused_as_second(error: &(dyn std::error::Error + 'static)) -> bool {
-    crate::received::chain(error).contains("maximum messages per subject exceeded")
+    ow_domain::error::chain(error).contains("maximum messages per subject exceeded")
 }
 
 /// Publishes without waiting for each acknowledgement: at most so many are in flight, then [`Publisher::publish`]

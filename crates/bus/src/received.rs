@@ -8,6 +8,7 @@ use futures_util::StreamExt;
 use ow_contracts::envelope::{self, DecodeError};
 use ow_contracts::{Message, Subject};
 use ow_domain::Time;
+use ow_domain::error::chain;
 use std::time::Duration;
 
 use crate::follow::Follower;
@@ -113,18 +114,6 @@ pub(crate) async fn acknowledge(message: &jetstream::Message, kind: AckKind) {
     if let Err(error) = message.ack_with(kind).await {
         tracing::warn!(%error, "acknowledgement was not sent; the message will come again");
     }
-}
-
-/// An error with its causes, on one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }
 
 /// Most messages that [`Bus::stored`] reads.

@@ -7,6 +7,7 @@
 
 pub mod capture;
 pub mod config;
+pub mod error;
 pub mod facts;
 pub mod id;
 pub mod incident;

@@ -20,14 +20,4 @@ pub fn init(format: LogFormat, filter: &str) {
     };
 }
 
-/// The whole chain of an error on one line: `cannot do x: because y: because z`.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
-}
+pub use ow_domain::error::chain;

@@ -90,15 +90,8 @@ impl StoreError {
 
     /// The error and its causes in one line, for logs and messages.
     pub fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            // tokio-postgres says only "db error" and keeps the useful text in its source.
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            cause = error.source();
-        }
-        text
+        // tokio-postgres says only "db error" and keeps the useful text in its source.
+        ow_domain::error::chain(self)
     }
 }
 

@@ -10,6 +10,7 @@ use ow_bus::Bus;
 use ow_config::{SourceFile, Unlisted};
 use ow_domain::config::{ChangedBy, ConfigKind};
 use ow_service::Exit;
+use ow_service::telemetry::chain;
 use ow_store::{Store, StoreError};
 
 /// Deepest folder below the one that is given.
@@ -206,17 +207,6 @@ fn refused(error: &ApplyError) -> Exit {
             if store.is_retryable() { Exit::Unavailable } else { Exit::Failure }
         }
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }
 
 /// Who is at the keyboard, for the audit trail.

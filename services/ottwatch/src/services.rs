@@ -200,3 +200,48 @@ async fn serve(service: Service, settings: Settings, site: &Site, ops_listen: So
     let _ = ops_task.await;
     ended
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use ow_bus::BusConfig;
+    use ow_local::{LocalNats, NatsOptions};
+    use ow_testkit::{DEADLINE, eventually};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    /// Status line and body of `/health/ready`.
+    async fn ready(addr: SocketAddr) -> String {
+        let mut stream = TcpStream::connect(addr).await.unwrap();
+        stream.write_all(b"GET /health/ready HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn readiness_follows_the_server_as_it_goes_and_comes_back() {
+        let home = tempfile::tempdir().unwrap();
+        let nats = Mutex::new(LocalNats::start(NatsOptions::new(home.path())).unwrap());
+        let config = BusConfig::new(nats.lock().unwrap().client_url(), "ottwatch/test");
+        let bus = Bus::connect(config).await.unwrap();
+        let (ops, stop) = (Ops::default(), CancellationToken::new());
+        let (addr, served) = ops::serve(&ops, "127.0.0.1:0".parse().unwrap(), stop.clone()).await.unwrap();
+        let watch = tokio::spawn(watch_bus(bus, ops.health.clone(), stop.clone()));
+        let says = |status: &'static str| async move { ready(addr).await.starts_with(status) };
+
+        eventually("ready with NATS", DEADLINE, || says("HTTP/1.1 200")).await;
+        nats.lock().unwrap().kill();
+        eventually("not ready without NATS", DEADLINE, || says("HTTP/1.1 503")).await;
+        assert!(ready(addr).await.contains("nats"), "the part that is ill is named");
+        nats.lock().unwrap().restart().unwrap();
+        eventually("ready again", DEADLINE, || says("HTTP/1.1 200")).await;
+
+        stop.cancel();
+        watch.await.unwrap();
+        served.await.unwrap();
+    }
+}
