@@ -117,6 +117,7 @@ fn synthetic(i: u64) -> Option<Capture> {
         retry: false,
         extra: false,
         late_polls: 0,
+        probe_facts: None,
     })
 }
 

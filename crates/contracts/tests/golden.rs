@@ -154,6 +154,7 @@ fn capture() -> Capture {
         retry: false,
         extra: false,
         late_polls: 0,
+        probe_facts: None,
     }
 }
 

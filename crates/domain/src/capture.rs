@@ -48,6 +48,9 @@ pub struct Capture {
     /// were dropped by budget. Non-zero makes absence checks unknown.
     #[serde(default)]
     pub late_polls: u32,
+    /// What the probe measured of itself last; with the first capture of a channel after each measurement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe_facts: Option<Box<crate::probe::ProbeFacts>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -86,6 +89,8 @@ pub enum ObjectKind {
     Init,
     Segment,
     Key,
+    /// Nothing of a channel: a probe reports about itself.
+    Probe,
 }
 
 impl ObjectKind {
@@ -98,6 +103,7 @@ impl ObjectKind {
             Self::Init => "init",
             Self::Segment => "segment",
             Self::Key => "key",
+            Self::Probe => "probe",
         }
     }
     pub const fn is_manifest(self) -> bool {

@@ -14,6 +14,7 @@ pub mod incident;
 pub mod job;
 pub mod partition;
 pub mod policy;
+pub mod probe;
 pub mod receiver;
 pub mod severity;
 pub mod time;

@@ -19,6 +19,7 @@ fn run(load: &Load<'_>, _: &Params, out: &mut Outcome) {
         ObjectKind::Mvp | ObjectKind::MediaPlaylist | ObjectKind::Mpd => "manifest",
         ObjectKind::Init | ObjectKind::Segment => "segment",
         ObjectKind::Key => "key",
+        ObjectKind::Probe => return,
     };
     let exchange = &load.capture.exchange;
     let what = match (load.failure(), load.body_end()) {

@@ -217,6 +217,7 @@ pub(crate) fn object_name(object: ObjectKind) -> &'static str {
         ObjectKind::Init => "initialization section",
         ObjectKind::Segment => "segment",
         ObjectKind::Key => "key",
+        ObjectKind::Probe => "report",
     }
 }
 

@@ -147,7 +147,7 @@ fn is_expected(kind: ObjectKind, ranged: bool, start: &[u8]) -> bool {
         ObjectKind::Mpd => {
             trimmed.starts_with(b"<?xml") || trimmed.starts_with(b"<MPD") || trimmed.starts_with(b"<!--")
         }
-        ObjectKind::Key => true,
+        ObjectKind::Key | ObjectKind::Probe => true,
         ObjectKind::Init | ObjectKind::Segment if ranged || text.starts_with(b"WEBVTT") => true,
         ObjectKind::Init | ObjectKind::Segment => {
             // Media is binary: a NUL, a sync byte or a high byte comes early. An error page is printable throughout.

@@ -245,6 +245,7 @@ fn capture(job: &FetchJob, ask: &Ask<'_>, exchange: Exchange) -> Capture {
         retry: ask.retry,
         extra: ask.extra,
         late_polls: 0,
+        probe_facts: None,
     }
 }
 

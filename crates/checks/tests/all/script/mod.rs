@@ -321,6 +321,7 @@ fn capture(words: &Words<'_>, at: Time, seq: u64) -> Capture {
         retry: words.has("retry"),
         extra: words.has("extra"),
         late_polls: words.number("late").unwrap_or(0.0) as u32,
+        probe_facts: None,
     }
 }
 
