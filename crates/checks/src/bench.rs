@@ -30,6 +30,7 @@ pub fn synthetic_policy() -> Option<ChannelPolicy> {
         probes: Vec::new(),
         limits: FetchLimits::default(),
         checks: CheckSettings::default(),
+        ladder: None,
         event_start: None,
         event_end: None,
         labels: Default::default(),

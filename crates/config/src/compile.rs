@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use ow_domain::config::{ConfigKind, ConfigObject};
 use ow_domain::job::{Depth, FetchLimits, StreamJob};
+use ow_domain::ladder::LadderContract;
 use ow_domain::policy::{ChannelClass, ChannelPolicy, CheckSettings};
 use ow_domain::{ChannelId, Slug};
 use serde_json::{Map, Value, json};
@@ -47,6 +48,7 @@ pub struct Settings {
     pub depth: Depth,
     pub limits: FetchLimits,
     pub checks: CheckSettings,
+    pub ladder: Option<LadderContract>,
 }
 
 /// The settings of one template with all that it extends, for use without a channel.
@@ -96,6 +98,7 @@ impl Settings {
             depth: depth(&merged["depth"])?.unwrap_or_default(),
             limits: limits(&merged["limits"])?,
             checks: checks(&merged["checks"])?,
+            ladder: crate::ladder::contract(&merged["ladder"])?,
         })
     }
 }
@@ -142,6 +145,7 @@ fn policy(channel: &ConfigObject, templates: &[&ConfigObject]) -> Result<Channel
         },
         limits: settings.limits,
         checks: settings.checks,
+        ladder: settings.ladder,
         event_start: time(&spec["eventStart"]).map_err(|error| format!("eventStart: {error}"))?,
         event_end: time(&spec["eventEnd"]).map_err(|error| format!("eventEnd: {error}"))?,
         labels: channel.labels.clone(),
@@ -220,7 +224,7 @@ pub(crate) fn checks(spec: &Value) -> Result<CheckSettings, String> {
     serde_json::from_value(Value::Object(out)).map_err(|error| format!("checks: {error}"))
 }
 
-fn snake(camel: &str) -> String {
+pub(crate) fn snake(camel: &str) -> String {
     let mut out = String::with_capacity(camel.len() + 4);
     for c in camel.chars() {
         if c.is_ascii_uppercase() {

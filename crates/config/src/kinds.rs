@@ -1,6 +1,7 @@
 //! The fields of each kind of document.
 
 use ow_domain::config::ConfigKind;
+use ow_domain::ladder::{AudioCodec, AudioRole, DrmSystem, DynamicRange, TextKind, VideoCodec};
 
 use crate::schema::{Field, Keys, Shape};
 
@@ -68,6 +69,7 @@ const TEMPLATE: &[Field] = &[
     Field::optional("depth", Shape::Depth, "head"),
     Field::optional("limits", Shape::Object(LIMITS), "{originRps: 100}"),
     Field::optional("checks", Shape::Object(CHECKS), "{appleRules: true}"),
+    Field::optional("ladder", Shape::Object(LADDER), "{video: [{resolution: 1920x1080}]}"),
 ];
 
 /// What a channel may set over its template.
@@ -75,6 +77,65 @@ const SETTINGS: &[Field] = &[
     Field::optional("depth", Shape::Depth, "head"),
     Field::optional("limits", Shape::Object(LIMITS), "{originRps: 100}"),
     Field::optional("checks", Shape::Object(CHECKS), "{appleRules: true}"),
+    Field::optional("ladder", Shape::Object(LADDER), "{uhd: false}"),
+];
+
+const PERCENT: Shape = Shape::Number;
+const LANGUAGE_TAG: Shape = Shape::Text { max: 35 };
+
+/// What the channel has been agreed to offer: `ow_domain::ladder::LadderContract`.
+const LADDER: &[Field] = &[
+    Field::optional(
+        "video",
+        Shape::List { of: &Shape::Object(RUNG), min: 0, max: 64 },
+        "[{resolution: 1920x1080, codec: h264}]",
+    ),
+    Field::optional("audio", Shape::List { of: &Shape::Object(AUDIO), min: 0, max: 64 }, "[{language: vi}]"),
+    Field::optional("subtitles", Shape::List { of: &Shape::Object(SUBTITLE), min: 0, max: 64 }, "[{language: en}]"),
+    Field::optional(
+        "drm",
+        Shape::List { of: &Shape::Choice(DrmSystem::WORDS), min: 0, max: 4 },
+        "[widevine, playready, fairplay]",
+    ),
+    Field::optional("clearPeriods", Shape::Bool, "true").or("false"),
+    Field::optional("uhd", Shape::Bool, "true").or("false"),
+    Field::optional("hdr", Shape::Choice(&["hdr10", "hlg", "dolby-vision"]), "hdr10"),
+    Field::optional("tolerance", Shape::Object(TOLERANCE), "{bitratePercent: 20}"),
+];
+
+const RUNG: &[Field] = &[
+    Field::required("resolution", Shape::Text { max: 11 }, "1920x1080"),
+    Field::optional("codec", Shape::Choice(VideoCodec::WORDS), "h264"),
+    Field::optional("codecString", Shape::Text { max: 64 }, "avc1.640028"),
+    Field::optional("frameRate", Shape::Number, "25"),
+    Field::optional("bitrateKbps", Shape::Object(KBPS), "{min: 4000, max: 6000}"),
+    Field::optional("dynamicRange", Shape::Choice(DynamicRange::WORDS), "sdr"),
+];
+
+const KBPS: &[Field] = &[
+    Field::required("min", Shape::Int { min: 0, max: 1_000_000 }, "4000"),
+    Field::required("max", Shape::Int { min: 1, max: 1_000_000 }, "6000"),
+];
+
+const AUDIO: &[Field] = &[
+    Field::required("language", LANGUAGE_TAG, "vi"),
+    Field::optional("role", Shape::Choice(AudioRole::WORDS), "description").or("\"main\""),
+    Field::optional("codec", Shape::Choice(AudioCodec::WORDS), "aac"),
+    Field::optional("channels", Shape::Int { min: 1, max: 64 }, "2"),
+    Field::optional("sampleRate", Shape::Int { min: 8_000, max: 384_000 }, "48000"),
+    Field::optional("default", Shape::Bool, "true").or("false"),
+];
+
+const SUBTITLE: &[Field] = &[
+    Field::required("language", LANGUAGE_TAG, "en"),
+    Field::optional("kind", Shape::Choice(TextKind::WORDS), "captions").or("\"subtitles\""),
+    Field::optional("mandatory", Shape::Bool, "true").or("false"),
+];
+
+const TOLERANCE: &[Field] = &[
+    Field::optional("bitratePercent", PERCENT, "20"),
+    Field::optional("frameRatePercent", PERCENT, "0.5"),
+    Field::optional("extraRenditions", Shape::Bool, "true").or("false"),
 ];
 
 const TIMEOUT: Shape = Shape::Duration { min: 50, max: 60_000 };

@@ -22,7 +22,11 @@ pub fn faults(kind: ConfigKind, spec: &Value) -> Vec<Fault> {
         ConfigKind::Receiver => receiver(spec),
         ConfigKind::Route => route(spec),
         ConfigKind::Channel => channel(spec),
-        ConfigKind::Template => settings(spec, ""),
+        ConfigKind::Template => {
+            let mut faults = settings(spec, "");
+            faults.extend(crate::ladder::faults(&spec["ladder"], "ladder"));
+            faults
+        }
         ConfigKind::Probe => Vec::new(),
     }
 }
@@ -62,6 +66,7 @@ fn route(spec: &Value) -> Vec<Fault> {
 
 fn channel(spec: &Value) -> Vec<Fault> {
     let mut faults = settings(&spec["overrides"], "overrides.");
+    faults.extend(crate::ladder::faults(&spec["overrides"]["ladder"], "overrides.ladder"));
     let mut names = BTreeSet::new();
     let streams = spec["streams"].as_array().map(Vec::as_slice).unwrap_or_default();
     for (n, stream) in streams.iter().enumerate() {
@@ -148,7 +153,7 @@ fn settings(spec: &Value, prefix: &str) -> Vec<Fault> {
 }
 
 /// `min_severity` -> `minSeverity`, as documents write it.
-fn camel(snake: &str) -> String {
+pub(crate) fn camel(snake: &str) -> String {
     let mut out = String::with_capacity(snake.len());
     let mut upper = false;
     for c in snake.chars() {

@@ -12,6 +12,7 @@ pub mod facts;
 pub mod id;
 pub mod incident;
 pub mod job;
+pub mod ladder;
 pub mod partition;
 pub mod policy;
 pub mod probe;

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::job::{FetchLimits, StreamJob};
+use crate::ladder::LadderContract;
 use crate::{ChannelId, ProbeId, Severity, Time};
 
 /// All that matters of one channel, as the services see it.
@@ -28,6 +29,9 @@ pub struct ChannelPolicy {
     pub limits: FetchLimits,
     #[serde(default)]
     pub checks: CheckSettings,
+    /// Renditions that the channel has been agreed to offer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ladder: Option<LadderContract>,
     /// Scheduled start for class `event`: not watched before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_start: Option<Time>,

@@ -96,6 +96,7 @@ mod tests {
             probes: probes.iter().map(|p| probe(p)).collect(),
             limits: FetchLimits::default(),
             checks: CheckSettings::default(),
+            ladder: None,
             event_start: None,
             event_end: None,
             labels: BTreeMap::new(),

@@ -36,6 +36,7 @@ fn policy(channel: &str, probes: &[&str]) -> ChannelPolicy {
         probes: probes.iter().map(|p| ProbeId::new(p).unwrap()).collect(),
         limits: FetchLimits::default(),
         checks: CheckSettings::default(),
+        ladder: None,
         event_start: None,
         event_end: None,
         labels: BTreeMap::new(),

@@ -13,6 +13,7 @@ use ow_config::{SourceFile, template_settings};
 use ow_domain::capture::{Capture, FailureKind, Outcome, Protocol, printable_url};
 use ow_domain::config::{ConfigKind, ConfigObject};
 use ow_domain::job::{Depth, FetchJob, FetchLimits, StreamJob};
+use ow_domain::ladder::LadderContract;
 use ow_domain::policy::{ChannelClass, ChannelPolicy, CheckSettings};
 use ow_domain::verdict::Position;
 use ow_domain::{ChannelId, ProbeId, StreamId, Time};
@@ -32,6 +33,7 @@ struct Terms {
     depth: Depth,
     limits: FetchLimits,
     checks: CheckSettings,
+    ladder: Option<LadderContract>,
 }
 
 pub async fn main(args: &CheckArgs) -> Result<Exit> {
@@ -93,6 +95,7 @@ fn terms(args: &CheckArgs) -> Result<Terms, Vec<String>> {
         depth: Depth::default(),
         limits: FetchLimits::default(),
         checks: CheckSettings::default(),
+        ladder: None,
     };
     if let Some(path) = &args.template {
         let name = path.display().to_string();
@@ -105,8 +108,13 @@ fn terms(args: &CheckArgs) -> Result<Terms, Vec<String>> {
             return Err(vec![format!("{name}: holds no document of kind Template")]);
         };
         let settings = template_settings(&objects, &last.name).map_err(|e| vec![format!("{name}: {e}")])?;
-        terms =
-            Terms { class: settings.class, depth: settings.depth, limits: settings.limits, checks: settings.checks };
+        terms = Terms {
+            class: settings.class,
+            depth: settings.depth,
+            limits: settings.limits,
+            checks: settings.checks,
+            ladder: settings.ladder,
+        };
     }
     if let Some(path) = &args.ca {
         let pem =
@@ -142,6 +150,7 @@ fn policy(index: usize, url: &str, terms: &Terms) -> Result<ChannelPolicy> {
         probes: vec![ProbeId::new("check")?],
         limits: terms.limits.clone(),
         checks: terms.checks.clone(),
+        ladder: terms.ladder.clone(),
         event_start: None,
         event_end: None,
         labels: BTreeMap::new(),

@@ -224,6 +224,7 @@ pub fn policy() -> ChannelPolicy {
         probes: Vec::new(),
         limits: FetchLimits::default(),
         checks: CheckSettings { startup_grace_s: Some(0.0), ..CheckSettings::default() },
+        ladder: None,
         event_start: None,
         event_end: None,
         labels: Default::default(),
