@@ -84,6 +84,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("flate2", &["ow-fetcher"]),
     ("ring", &["ow-fetcher"]),
     ("saphyr-parser", &["ow-config"]),
+    ("quick-xml", &["ow-dash"]),
     ("zstd", &["ow-contracts", "ow-bus"]),
     ("libc", &["ow-local"]),
     ("clap", &["ottwatch"]),
