@@ -1,10 +1,17 @@
 //! `moov`: what an init section says of the tracks (ISO/IEC 14496-12 8.2 to 8.8).
 
-use ow_domain::facts::{ElementaryFacts, EsKind};
+use ow_domain::facts::{ElementaryFacts, EsKind, Mp4Track, Pssh, VideoFacts};
 use serde::{Deserialize, Serialize};
 
-use super::{children, name_of};
+use super::boxes::{children, digest, full, name_of};
+use super::{codec, protection};
 use crate::bits::Fields;
+use crate::sps;
+
+/// Sample entries told of one track.
+const MAX_ENTRIES: usize = 8;
+/// `pssh` boxes kept.
+pub(crate) const MAX_PSSH: usize = 16;
 
 /// What the fragments after an init section need of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,7 +25,7 @@ pub struct InitFacts {
 pub struct InitTrack {
     pub id: u32,
     pub kind: EsKind,
-    /// `h264`, `h265`, `aac`, `ac3`, `eac3`, or the sample entry.
+    /// `h264`, `h265`, `av1`, `aac`, `ac3`, `eac3`, `stpp`, `wvtt`, or the sample entry.
     pub codec: String,
     /// RFC 6381.
     pub codec_string: Option<String>,
@@ -27,13 +34,21 @@ pub struct InitTrack {
     pub height: Option<u32>,
     pub sample_rate: Option<u32>,
     pub channels: Option<u32>,
-    /// Defaults of `trex`.
+    pub language: Option<String>,
+    pub video: Option<VideoFacts>,
+    /// Defaults of `trex`; the description index is 0 without one.
+    pub default_description: u32,
     pub default_duration: u32,
     pub default_size: u32,
     pub default_flags: u32,
-    /// `media_time` of the first edit that is not empty, track timescale.
+    /// What the edit list takes off presentation times, track timescale: `media_time` of the first edit that is not
+    /// empty, less the empty edits before it.
     pub edit_media_time: i64,
     pub encrypted: bool,
+    /// `default_Per_Sample_IV_Size`.
+    pub iv_bytes: u8,
+    /// Bytes of the length before each NAL unit; 0 when samples hold none.
+    pub nal_length_bytes: u8,
 }
 
 impl InitTrack {
@@ -49,221 +64,261 @@ impl InitTrack {
             channels: self.channels,
             codec_string: self.codec_string.clone(),
             encrypted: self.encrypted,
+            language: self.language.clone(),
+            video: self.video.clone(),
             ..ElementaryFacts::default()
         }
     }
 }
 
-/// `None` when there is no track with an id and a timescale.
-pub(crate) fn read(moov: &[u8]) -> Option<InitFacts> {
-    let mut tracks: Vec<InitTrack> = Vec::new();
-    let mut extends: Vec<(u32, u32, u32, u32)> = Vec::new();
-    children(moov, &mut |kind, body| match &kind {
-        b"trak" if tracks.len() < crate::MAX_ELEMENTARY => tracks.extend(track(body)),
-        b"mvex" => children(body, &mut |kind, body| {
-            if &kind == b"trex" && extends.len() < crate::MAX_ELEMENTARY {
-                extends.extend(trex(body));
-            }
-        }),
+/// All that was read of a `moov`.
+#[derive(Default)]
+pub(crate) struct Read {
+    /// Tracks with an id and a timescale: for the parser and for the facts, in the same order.
+    pub(crate) tracks: Vec<InitTrack>,
+    pub(crate) told: Vec<Mp4Track>,
+    pub(crate) pssh: Vec<Pssh>,
+    /// Child boxes did not fill their parent.
+    pub(crate) overruns: bool,
+    /// `trak` boxes without what makes a track.
+    pub(crate) n_unreadable: u32,
+    /// `pssh` boxes that end before their header does.
+    pub(crate) n_bad_pssh: u32,
+}
+
+struct Trex {
+    id: u32,
+    description: u32,
+    duration: u32,
+    size: u32,
+    flags: u32,
+}
+
+pub(crate) fn read(moov: &[u8]) -> Read {
+    let mut read = Read::default();
+    let mut extends: Vec<Trex> = Vec::new();
+    let mut movie_timescale = 0;
+    let mut traks: Vec<&[u8]> = Vec::new();
+    let mut fits = true;
+    let outer = children(moov, &mut |kind, body| match &kind {
+        b"mvhd" => movie_timescale = timescale(body).unwrap_or(0),
+        b"trak" if traks.len() < crate::MAX_ELEMENTARY => traks.push(body),
+        b"mvex" => {
+            fits &= children(body, &mut |kind, body| {
+                if &kind == b"trex" && extends.len() < crate::MAX_ELEMENTARY {
+                    extends.extend(trex(body));
+                }
+            });
+        }
+        b"pssh" if read.pssh.len() < MAX_PSSH => match protection::pssh(body, false) {
+            Some(pssh) => read.pssh.push(pssh),
+            None => read.n_bad_pssh += 1,
+        },
         _ => {}
     });
-    for (id, duration, size, flags) in extends {
-        if let Some(track) = tracks.iter_mut().find(|t| t.id == id) {
-            (track.default_duration, track.default_size, track.default_flags) = (duration, size, flags);
+    read.overruns = !(outer && fits);
+    for trak in traks {
+        match track(trak, movie_timescale, &mut read.overruns) {
+            Some((track, told)) => {
+                read.tracks.push(track);
+                read.told.push(told);
+            }
+            None => read.n_unreadable += 1,
         }
     }
-    (!tracks.is_empty()).then_some(InitFacts { tracks })
+    for trex in extends {
+        if let Some(track) = read.tracks.iter_mut().find(|t| t.id == trex.id) {
+            track.default_description = trex.description;
+            (track.default_duration, track.default_size, track.default_flags) = (trex.duration, trex.size, trex.flags);
+        }
+        if let Some(told) = read.told.iter_mut().find(|t| t.id == trex.id) {
+            told.has_trex = true;
+        }
+    }
+    read
 }
 
-fn trex(body: &[u8]) -> Option<(u32, u32, u32, u32)> {
-    let mut f = Fields(body);
-    f.take(4)?;
-    let id = f.u32()?;
-    f.u32()?;
-    Some((id, f.u32()?, f.u32()?, f.u32()?))
+fn trex(body: &[u8]) -> Option<Trex> {
+    let (_, _, mut f) = full(body)?;
+    Some(Trex { id: f.u32()?, description: f.u32()?, duration: f.u32()?, size: f.u32()?, flags: f.u32()? })
 }
 
-fn track(trak: &[u8]) -> Option<InitTrack> {
+fn track(trak: &[u8], movie_timescale: u32, overruns: &mut bool) -> Option<(InitTrack, Mp4Track)> {
     let mut track = InitTrack::default();
-    children(trak, &mut |kind, body| match &kind {
-        b"tkhd" => track.id = tkhd_id(body).unwrap_or(0),
-        b"edts" => children(body, &mut |kind, body| {
-            if &kind == b"elst" {
-                track.edit_media_time = edit_media_time(body).unwrap_or(0);
-            }
-        }),
-        b"mdia" => children(body, &mut |kind, body| match &kind {
-            b"mdhd" => track.timescale = mdhd_timescale(body).unwrap_or(0),
-            b"hdlr" => {
-                track.kind = match body.get(8..12) {
-                    Some(b"vide") => EsKind::Video,
-                    Some(b"soun") => EsKind::Audio,
-                    Some(b"subt" | b"text" | b"sbtl") => EsKind::Text,
-                    Some(b"meta") => EsKind::Data,
-                    _ => EsKind::Other,
-                };
-            }
-            b"minf" => children(body, &mut |kind, body| {
-                if &kind == b"stbl" {
+    let mut told = Mp4Track::default();
+    let mut edits = None;
+    let mut stbl: &[u8] = &[];
+    let mut fits = children(trak, &mut |kind, body| match &kind {
+        b"tkhd" => track.id = timescale(body).unwrap_or(0),
+        b"edts" => {
+            children(body, &mut |kind, body| {
+                if &kind == b"elst" {
+                    edits = edit_list(body);
+                }
+            });
+        }
+        b"mdia" => {
+            let inner = children(body, &mut |kind, body| match &kind {
+                b"mdhd" => {
+                    track.timescale = timescale(body).unwrap_or(0);
+                    track.language = language(body);
+                }
+                b"hdlr" => {
+                    let handler = body.get(8..12).and_then(|b| <[u8; 4]>::try_from(b).ok()).unwrap_or_default();
+                    told.handler = name_of(handler);
+                    track.kind = match &handler {
+                        b"vide" => EsKind::Video,
+                        b"soun" => EsKind::Audio,
+                        b"subt" | b"text" | b"sbtl" | b"clcp" => EsKind::Text,
+                        b"meta" => EsKind::Data,
+                        _ => EsKind::Other,
+                    };
+                }
+                b"minf" => {
                     children(body, &mut |kind, body| {
-                        if &kind == b"stsd" {
-                            sample_entries(body, &mut track);
+                        if &kind == b"stbl" {
+                            stbl = body;
                         }
                     });
                 }
-            }),
-            _ => {}
-        }),
+                _ => {}
+            });
+            *overruns |= !inner;
+        }
         _ => {}
     });
-    (track.id != 0 && track.timescale != 0).then_some(track)
+    fits &= children(stbl, &mut |kind, body| match &kind {
+        b"stsd" => sample_entries(body, &mut track, &mut told),
+        b"stts" | b"stsc" | b"stco" | b"co64" => {
+            told.has_samples |= full(body).and_then(|(_, _, mut f)| f.u32()).is_some_and(|n| n > 0);
+        }
+        _ => {}
+    });
+    *overruns |= !fits;
+    (track.id != 0 && track.timescale != 0).then_some(())?;
+    if let Some(edits) = edits {
+        // Empty edits are in the timescale of the movie.
+        let empty = match movie_timescale {
+            0 => 0,
+            movie => i128::from(edits.empty) * i128::from(track.timescale) / i128::from(movie),
+        };
+        track.edit_media_time = edits.media_time.saturating_sub(i64::try_from(empty).unwrap_or(0));
+        told.n_edits = edits.n;
+        told.edit_shift = track.edit_media_time;
+    }
+    (told.id, told.timescale, told.language) = (track.id, track.timescale, track.language.clone());
+    Some((track, told))
 }
 
-fn tkhd_id(body: &[u8]) -> Option<u32> {
-    let mut f = Fields(body);
-    let version = f.u8()?;
-    f.take(if version == 1 { 19 } else { 11 })?;
+/// The field after the two times of `mvhd`, `tkhd` and `mdhd`: timescale, track_ID, timescale.
+fn timescale(body: &[u8]) -> Option<u32> {
+    let (version, _, mut f) = full(body)?;
+    f.take(if version == 1 { 16 } else { 8 })?;
     f.u32()
 }
 
-fn mdhd_timescale(body: &[u8]) -> Option<u32> {
-    let mut f = Fields(body);
-    let version = f.u8()?;
-    f.take(if version == 1 { 19 } else { 11 })?;
-    f.u32()
+/// Three letters of five bits each.
+fn language(mdhd: &[u8]) -> Option<String> {
+    let (version, _, mut f) = full(mdhd)?;
+    f.take(if version == 1 { 28 } else { 16 })?;
+    let packed = f.u16()?;
+    let code: String =
+        [packed >> 10, packed >> 5, packed].iter().map(|five| char::from(0x60 + (*five & 0x1f) as u8)).collect();
+    (code != "und" && code.bytes().all(|b| b.is_ascii_lowercase())).then_some(code)
 }
 
-fn edit_media_time(body: &[u8]) -> Option<i64> {
-    let mut f = Fields(body);
-    let version = f.u8()?;
-    f.take(3)?;
+struct Edits {
+    n: u32,
+    /// `media_time` of the first edit that is not empty.
+    media_time: i64,
+    /// Duration of the empty edits before it, movie timescale.
+    empty: u64,
+}
+
+fn edit_list(body: &[u8]) -> Option<Edits> {
+    let (version, _, mut f) = full(body)?;
     let n = f.u32()?;
+    let mut edits = Edits { n, media_time: 0, empty: 0 };
     for _ in 0..n.min(16) {
-        let time = if version == 1 {
-            f.u64()?;
-            f.u64()? as i64
+        let (duration, time) = if version == 1 {
+            (f.u64()?, f.u64()? as i64)
         } else {
-            f.u32()?;
-            i64::from(f.u32()? as i32)
+            (u64::from(f.u32()?), i64::from(f.u32()? as i32))
         };
         f.u32()?;
-        // -1 is an empty edit.
         if time >= 0 {
-            return Some(time);
+            edits.media_time = time;
+            return Some(edits);
         }
+        edits.empty = edits.empty.saturating_add(duration);
     }
-    None
+    Some(edits)
 }
 
-fn sample_entries(stsd: &[u8], track: &mut InitTrack) {
+fn sample_entries(stsd: &[u8], track: &mut InitTrack, told: &mut Mp4Track) {
     let Some(entries) = stsd.get(8..) else { return };
-    let kind_of_track = track.kind;
     children(entries, &mut |kind, body| {
-        if !track.codec.is_empty() {
+        if told.sample_entries.len() >= MAX_ENTRIES {
             return;
         }
-        track.encrypted = matches!(&kind, b"encv" | b"enca" | b"enct");
-        track.codec = codec_name(kind);
-        let inner = match kind_of_track {
-            EsKind::Video => {
-                let mut f = Fields(body.get(24..).unwrap_or_default());
-                track.width = f.u16().map(u32::from);
-                track.height = f.u16().map(u32::from);
-                body.get(78..)
-            }
-            EsKind::Audio => {
-                let mut f = Fields(body.get(16..).unwrap_or_default());
-                track.channels = f.u16().map(u32::from);
-                f.take(6);
-                track.sample_rate = f.u32().map(|rate| rate >> 16);
-                body.get(28..)
-            }
-            _ => None,
-        };
-        children(inner.unwrap_or_default(), &mut |child, body| match &child {
-            b"sinf" => children(body, &mut |kind, body| {
-                if &kind == b"frma"
-                    && let Some(original) = Fields(body).four()
-                {
-                    track.codec = codec_name(original);
-                }
-            }),
-            b"avcC" => {
-                if let [_, profile, constraints, level, ..] = body {
-                    track.codec_string = Some(format!("avc1.{profile:02x}{constraints:02x}{level:02x}"));
-                }
-            }
-            b"hvcC" => track.codec_string = hvcc(body),
-            b"esds" => track.codec_string = esds(body),
-            b"dac3" => track.codec_string = Some("ac-3".to_owned()),
-            b"dec3" => track.codec_string = Some("ec-3".to_owned()),
-            _ => {}
-        });
+        told.sample_entries.push(name_of(kind));
+        if told.sample_entries.len() == 1 {
+            sample_entry(kind, body, track, told);
+        }
     });
 }
 
-fn codec_name(entry: [u8; 4]) -> String {
-    match &entry {
-        b"avc1" | b"avc3" => "h264".to_owned(),
-        b"hvc1" | b"hev1" | b"dvh1" | b"dvhe" => "h265".to_owned(),
-        b"av01" => "av1".to_owned(),
-        b"mp4a" => "aac".to_owned(),
-        b"ac-3" => "ac3".to_owned(),
-        b"ec-3" => "eac3".to_owned(),
-        other => name_of(*other),
-    }
-}
-
-fn hvcc(body: &[u8]) -> Option<String> {
-    let mut f = Fields(body);
-    f.u8()?;
-    let profile = f.u8()?;
-    let compatibility = f.u32()?;
-    let constraints = f.take(6)?;
-    let level = f.u8()?;
-    let space = ["", "A", "B", "C"][usize::from(profile >> 6)];
-    let tier = if profile & 0x20 != 0 { 'H' } else { 'L' };
-    let mut text = format!("hvc1.{space}{}.{:X}.{tier}{level}", profile & 0x1f, compatibility.reverse_bits());
-    let last = constraints.iter().rposition(|b| *b != 0).map_or(0, |at| at + 1);
-    for byte in &constraints[..last] {
-        text += &format!(".{byte:X}");
-    }
-    Some(text)
-}
-
-/// MPEG-4 elementary stream descriptor: the audio object type (ISO/IEC 14496-1 7.2.6).
-fn esds(body: &[u8]) -> Option<String> {
-    fn descriptor<'b>(f: &mut Fields<'b>) -> Option<(u8, &'b [u8])> {
-        let tag = f.u8()?;
-        let mut length = 0_usize;
-        for _ in 0..4 {
-            let byte = f.u8()?;
-            length = length << 7 | usize::from(byte & 0x7f);
-            if byte & 0x80 == 0 {
-                break;
-            }
+/// The first entry stands for the track.
+fn sample_entry(kind: [u8; 4], body: &[u8], track: &mut InitTrack, told: &mut Mp4Track) {
+    let wrapped = matches!(&kind, b"encv" | b"enca" | b"enct" | b"encs");
+    let inner = match track.kind {
+        EsKind::Video => {
+            let mut f = Fields(body.get(24..).unwrap_or_default());
+            track.width = f.u16().map(u32::from);
+            track.height = f.u16().map(u32::from);
+            body.get(78..)
         }
-        let length = length.min(f.0.len());
-        Some((tag, f.take(length)?))
-    }
-    let mut f = Fields(body.get(4..)?);
-    let (_, es) = descriptor(&mut f).filter(|(tag, _)| *tag == 3)?;
-    let mut es = Fields(es);
-    es.u16()?;
-    let flags = es.u8()?;
-    es.take(if flags & 0x80 != 0 { 2 } else { 0 } + if flags & 0x20 != 0 { 2 } else { 0 })?;
-    let (_, config) = descriptor(&mut es).filter(|(tag, _)| *tag == 4)?;
-    let mut config = Fields(config);
-    let object = config.u8()?;
-    config.take(12)?;
-    if object != 0x40 {
-        return Some(format!("mp4a.{object:02x}"));
-    }
-    let (_, specific) = descriptor(&mut config).filter(|(tag, _)| *tag == 5)?;
-    let (first, second) = (*specific.first()?, specific.get(1).copied().unwrap_or(0));
-    let audio = match first >> 3 {
-        31 => 32 + u32::from((first & 7) << 3 | second >> 5),
-        short => u32::from(short),
+        EsKind::Audio => {
+            let mut f = Fields(body.get(16..).unwrap_or_default());
+            track.channels = f.u16().map(u32::from);
+            f.take(6);
+            track.sample_rate = f.u32().map(|rate| rate >> 16).filter(|rate| *rate > 0);
+            // QuickTime version 1 has 16 more bytes.
+            let version = Fields(body.get(8..).unwrap_or_default()).u16();
+            body.get(if version == Some(1) { 44 } else { 28 }..)
+        }
+        _ => None,
     };
-    Some(format!("mp4a.40.{audio}"))
+    let inner = inner.unwrap_or_default();
+    let mut entry = kind;
+    children(inner, &mut |child, body| {
+        if &child == b"sinf" && told.protection.is_none() {
+            let (original, protection) = protection::sinf(body);
+            entry = original.unwrap_or(entry);
+            told.protection = Some(protection);
+        }
+    });
+    let mut config = codec::Config { codec_string: codec::plain_string(entry).map(str::to_owned), ..Default::default() };
+    let mut parts: Vec<&[u8]> = Vec::new();
+    children(inner, &mut |child, body| {
+        if codec::is_config(child) && parts.len() < 8 {
+            codec::read(&mut config, entry, child, body);
+            parts.push(body);
+        }
+    });
+    track.codec = codec::name(entry);
+    track.codec_string = config.codec_string;
+    track.channels = config.channels.or(track.channels);
+    track.nal_length_bytes = config.nal_length_bytes;
+    let parsed = config.sps.and_then(|nal| match track.codec.as_str() {
+        "h264" => sps::h264(&nal),
+        _ => sps::h265(&nal),
+    });
+    track.video = parsed.map(|sps| sps.video);
+    if !parts.is_empty() {
+        told.config_digest = Some(digest(parts));
+    }
+    let says = told.protection.as_ref().and_then(|p| p.is_protected);
+    track.encrypted = wrapped && says.unwrap_or(true);
+    track.iv_bytes = told.protection.as_ref().map_or(0, |p| p.iv_bytes);
 }

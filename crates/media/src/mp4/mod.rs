@@ -1,18 +1,33 @@
-//! ISO BMFF and CMAF (ISO/IEC 14496-12, 23000-19): a walk over top-level boxes that keeps `moov` and `moof` only.
+//! ISO BMFF and CMAF (ISO/IEC 14496-12, 23000-19): a walk over top-level boxes that keeps what describes the media.
+//!
+//! `moov`, `moof` and the small boxes between them are read whole, up to a bound; of `mdat` only the headers of NAL units are
+//! looked at while they pass.
 
+mod boxes;
+mod codec;
 mod fragment;
 mod init;
+mod protection;
+mod timed;
+mod walk;
 
 use ow_domain::facts::{ElementaryFacts, Mp4Facts, SegmentFacts};
 
 use crate::bits::Fields;
 use crate::issues::Issues;
+use boxes::name_of;
 use fragment::TrackRun;
 pub use init::{InitFacts, InitTrack};
+use walk::{Rule, Walk};
 
 /// Largest box that is read; larger ones are told and skipped.
 const MAX_READ: u64 = 8 << 20;
+/// Largest `emsg`, `prft` and `sidx` that is read.
+const MAX_SMALL: u64 = 64 << 10;
 const MAX_BOXES: usize = 64;
+const MAX_EVENTS: usize = 32;
+/// Issues of one kind that are told of one body.
+const MAX_OF_KIND: u32 = 4;
 
 pub(crate) struct Mp4Parser {
     init: Option<InitFacts>,
@@ -24,6 +39,19 @@ pub(crate) struct Mp4Parser {
     box_start: u64,
     facts: Mp4Facts,
     runs: Vec<TrackRun>,
+    walk: Walk,
+    /// The fragment whose `mdat` is still to come, or under way.
+    pending: Option<Pending>,
+    told: Vec<(&'static str, u32)>,
+}
+
+/// Where the samples of a fragment must lie.
+struct Pending {
+    moof_start: u64,
+    /// First byte and end, in the body.
+    extent: Option<(i128, i128)>,
+    /// First byte and end of the payloads seen since.
+    payload: Option<(u64, u64)>,
 }
 
 enum State {
@@ -35,9 +63,12 @@ enum State {
     },
     Skipping {
         left: u64,
+        is_data: bool,
     },
     /// A box of size 0 reaches to the end of the body.
-    ToEnd,
+    ToEnd {
+        is_data: bool,
+    },
     /// Nothing after a damaged header can be trusted.
     Lost,
 }
@@ -52,6 +83,25 @@ impl Mp4Parser {
             box_start: 0,
             facts: Mp4Facts::default(),
             runs: Vec::new(),
+            walk: Walk::default(),
+            pending: None,
+            told: Vec::new(),
+        }
+    }
+
+    /// Tells the first few of each kind, so that one that repeats does not hide the others.
+    fn issue(&mut self, issues: &mut Issues, kind: &'static str, offset: u64, detail: impl FnOnce() -> String) {
+        let n = match self.told.iter_mut().find(|(known, _)| *known == kind) {
+            Some((_, n)) => n,
+            None => {
+                self.told.push((kind, 0));
+                let last = self.told.len() - 1;
+                &mut self.told[last].1
+            }
+        };
+        *n += 1;
+        if *n <= MAX_OF_KIND {
+            issues.add(kind, offset, detail);
         }
     }
 
@@ -79,15 +129,25 @@ impl Mp4Parser {
                     }
                     take
                 }
-                State::Skipping { left } => {
+                State::Skipping { left, is_data } => {
                     let take = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
                     *left -= take as u64;
+                    if *is_data && !self.walk.is_idle() {
+                        self.walk.push(self.offset, &bytes[..take]);
+                    }
                     if *left == 0 {
                         self.state = State::Header(Vec::new());
                     }
                     take
                 }
-                State::ToEnd | State::Lost => bytes.len(),
+                State::ToEnd { is_data } => {
+                    if *is_data {
+                        self.facts.mdat_bytes = self.facts.mdat_bytes.saturating_add(bytes.len() as u64);
+                        self.walk.push(self.offset, bytes);
+                    }
+                    bytes.len()
+                }
+                State::Lost => bytes.len(),
             };
             self.offset += used as u64;
             bytes = &bytes[used..];
@@ -105,31 +165,47 @@ impl Mp4Parser {
         };
         let name = name_of(kind);
         let offset = self.box_start;
+        let is_data = &kind == b"mdat";
         if self.facts.boxes.len() < MAX_BOXES {
             self.facts.boxes.push(name.clone());
         }
         if size == 0 && header_bytes == 8 {
-            self.state = State::ToEnd;
+            if is_data {
+                self.payload(offset + header_bytes, u64::MAX);
+            }
+            self.state = State::ToEnd { is_data };
             return;
         }
         let Some(left) = size.checked_sub(header_bytes) else {
-            issues.add("mp4-box-size", offset, || format!("box {name} says it has {size} bytes"));
+            self.issue(issues, "mp4-box-size", offset, || format!("box {name} says it has {size} bytes"));
             self.state = State::Lost;
             return;
         };
-        let read = matches!(&kind, b"ftyp" | b"styp" | b"moov" | b"moof");
-        if &kind == b"mdat" {
+        if is_data {
             self.facts.mdat_bytes = self.facts.mdat_bytes.saturating_add(left);
+            self.payload(offset + header_bytes, offset.saturating_add(size));
         }
-        self.state = match (read, left) {
-            (true, left) if left > MAX_READ => {
-                issues.add("mp4-box-too-large", offset, || format!("box {name} of {size} bytes is not read"));
-                State::Skipping { left }
+        let limit = match &kind {
+            b"ftyp" | b"styp" | b"moov" | b"moof" => Some(MAX_READ),
+            b"emsg" | b"prft" | b"sidx" => Some(MAX_SMALL),
+            _ => None,
+        };
+        self.state = match (limit, left) {
+            (Some(limit), left) if left > limit => {
+                self.issue(issues, "mp4-box-too-large", offset, || format!("box {name} of {left} bytes is not read"));
+                State::Skipping { left, is_data: false }
             }
             (_, 0) => State::Header(Vec::new()),
-            (true, left) => State::Reading { kind, left, body: Vec::new() },
-            (false, left) => State::Skipping { left },
+            (Some(_), left) => State::Reading { kind, left, body: Vec::new() },
+            (None, left) => State::Skipping { left, is_data },
         };
+    }
+
+    fn payload(&mut self, start: u64, end: u64) {
+        if let Some(pending) = &mut self.pending {
+            let (from, to) = pending.payload.unwrap_or((start, end));
+            pending.payload = Some((from.min(start), to.max(end)));
+        }
     }
 
     fn whole_box(&mut self, issues: &mut Issues) {
@@ -139,26 +215,112 @@ impl Mp4Parser {
         let at = self.box_start;
         match &kind {
             b"ftyp" | b"styp" => self.brands(&body),
-            b"moov" => match init::read(&body) {
-                Some(init) => {
-                    self.facts.init_track_ids = init.tracks.iter().map(|t| t.id).collect();
-                    self.init = Some(init);
-                    self.own_init = true;
-                }
-                None => issues.add("mp4-moov-unreadable", at, || "moov holds no track that can be read".to_owned()),
-            },
-            _ => {
-                self.facts.n_fragments = self.facts.n_fragments.saturating_add(1);
-                let first = self.facts.n_fragments == 1;
-                let read = fragment::read(&body, self.init.as_ref(), &mut self.runs);
-                if first {
-                    self.facts.sequence_number = read.sequence_number;
-                    self.facts.tfdt_version = read.tfdt_version;
-                }
-                for (kind, detail) in read.issues {
-                    issues.add(kind, at, || detail);
+            b"moov" => self.moov(&body, at, issues),
+            b"moof" => self.moof(&body, at, issues),
+            b"emsg" => {
+                self.facts.n_events = self.facts.n_events.saturating_add(1);
+                match timed::emsg(&body) {
+                    Some(mut event) if self.facts.events.len() < MAX_EVENTS => {
+                        event.after_fragment = self.facts.n_fragments > 0;
+                        self.facts.events.push(event);
+                    }
+                    Some(_) => {}
+                    None => self.issue(issues, "mp4-emsg-unreadable", at, || "emsg cannot be read".to_owned()),
                 }
             }
+            b"prft" => match timed::prft(&body) {
+                Some(prft) => {
+                    self.facts.prft.get_or_insert(prft);
+                }
+                None => self.issue(issues, "mp4-prft-unreadable", at, || "prft ends too early".to_owned()),
+            },
+            _ => match timed::sidx(&body) {
+                Some(sidx) => {
+                    self.facts.sidx.get_or_insert(sidx);
+                }
+                None => self.issue(issues, "mp4-sidx-unreadable", at, || "sidx ends too early".to_owned()),
+            },
+        }
+    }
+
+    fn moov(&mut self, body: &[u8], at: u64, issues: &mut Issues) {
+        let read = init::read(body);
+        if read.overruns {
+            self.issue(issues, "mp4-child-overruns", at, || "a box in moov does not fit into its parent".to_owned());
+        }
+        if read.n_bad_pssh > 0 {
+            let n = read.n_bad_pssh;
+            self.issue(issues, "mp4-pssh-short", at, || format!("{n} pssh boxes end before their fields do"));
+        }
+        if read.tracks.is_empty() {
+            self.issue(issues, "mp4-moov-unreadable", at, || "moov holds no track that can be read".to_owned());
+            return;
+        }
+        if read.n_unreadable > 0 {
+            let n = read.n_unreadable;
+            self.issue(issues, "mp4-trak-unreadable", at, || format!("{n} trak boxes without id or timescale"));
+        }
+        self.facts.init_track_ids = read.tracks.iter().map(|t| t.id).collect();
+        self.facts.tracks = read.told;
+        self.facts.pssh.extend(read.pssh);
+        self.facts.pssh.truncate(init::MAX_PSSH);
+        self.init = Some(InitFacts { tracks: read.tracks });
+        self.own_init = true;
+    }
+
+    fn moof(&mut self, body: &[u8], at: u64, issues: &mut Issues) {
+        self.end_fragment(true, issues);
+        self.facts.n_fragments = self.facts.n_fragments.saturating_add(1);
+        let read = fragment::read(body, self.init.as_ref(), &mut self.runs);
+        if self.facts.n_fragments == 1 {
+            self.facts.sequence_number = read.sequence_number;
+            self.facts.tfdt_version = read.tfdt_version;
+        }
+        for (kind, detail) in read.issues {
+            self.issue(issues, kind, at, || detail);
+        }
+        for pssh in read.pssh {
+            let full = self.facts.pssh.len() >= init::MAX_PSSH;
+            if !full && !self.facts.pssh.iter().any(|known| known.digest == pssh.digest) {
+                self.facts.pssh.push(pssh);
+            }
+        }
+        let extent = read.extent.map(|(from, to)| {
+            let base = i128::from(at);
+            (base + i128::from(from), base + i128::from(to))
+        });
+        self.pending = Some(Pending { moof_start: at, extent, payload: None });
+        let init = self.init.as_ref();
+        let rules = self.runs.iter().map(|run| {
+            let track = init.and_then(|i| i.tracks.iter().find(|t| t.id == run.told.track_id))?;
+            // Without subsamples nothing of a protected sample is in the clear.
+            let hidden = run.told.is_protected.unwrap_or(track.encrypted);
+            Rule::of(track).filter(|_| !hidden)
+        });
+        let rules = rules.collect();
+        self.walk.begin(&read.samples, at, rules);
+    }
+
+    /// Compares where the samples are said to lie with the payloads that came.
+    fn end_fragment(&mut self, complete: bool, issues: &mut Issues) {
+        let Some(Pending { moof_start, extent, payload }) = self.pending.take() else { return };
+        if !complete {
+            return;
+        }
+        let Some((from, to)) = payload else {
+            self.issue(issues, "mp4-mdat-missing", moof_start, || "no mdat follows moof".to_owned());
+            return;
+        };
+        // A payload that reaches to the end of the body ends where the bytes do.
+        let (from, to) = (i128::from(from), i128::from(to.min(self.offset.max(from))));
+        // An mdat without a byte is an empty segment, which is another fault.
+        if let Some((first, end)) = extent
+            && from < to
+            && (first < from || end > to)
+        {
+            self.issue(issues, "mp4-trun-out-of-range", moof_start, || {
+                format!("samples lie at bytes {first} to {end}, mdat holds {from} to {to}")
+            });
         }
     }
 
@@ -174,6 +336,7 @@ impl Mp4Parser {
             }
             self.facts.brands.push(name_of(brand));
         }
+        self.facts.brands.truncate(16);
     }
 
     pub(crate) fn finish(
@@ -182,52 +345,40 @@ impl Mp4Parser {
         facts: &mut SegmentFacts,
         issues: &mut Issues,
     ) -> Option<InitFacts> {
+        let mut overrun = false;
         if complete {
             let missing = match &self.state {
-                State::Reading { left, .. } | State::Skipping { left } => *left,
+                State::Reading { left, .. } | State::Skipping { left, .. } => *left,
                 State::Header(header) if !header.is_empty() => 8,
                 _ => 0,
             };
             if missing > 0 {
+                overrun = true;
                 let last = self.facts.boxes.last().cloned().unwrap_or_default();
-                issues.add("mp4-box-overruns", self.offset, || {
+                let offset = self.offset;
+                self.issue(issues, "mp4-box-overruns", offset, || {
                     format!("the last box ({last}) reaches at least {missing} bytes past the end of the body")
                 });
             }
         }
+        // One fault is told once: after a box that lies nothing is said of the data behind it.
+        let lost = overrun || matches!(self.state, State::Lost);
+        self.end_fragment(complete && !lost, issues);
         let known = self.init.as_ref().map_or(&[][..], |i| &i.tracks);
-        for run in &self.runs {
-            let track = known.iter().find(|t| t.id == run.track_id);
-            facts.elementary.push(run.facts(track));
+        for (at, run) in self.runs.iter_mut().enumerate() {
+            let mut told = run.end_of_track();
+            let track = known.iter().find(|t| t.id == told.track_id);
+            let found = self.walk.found(at);
+            (told.n_walked, told.n_walk_errors) = (found.n_walked, found.n_errors);
+            told.first_slice_type = found.first_slice_type;
+            facts.elementary.push(run.facts(track, &told));
+            self.facts.runs.push(told);
         }
         if self.runs.is_empty() && self.own_init {
             facts.elementary.extend(known.iter().map(InitTrack::facts));
         }
         facts.mp4 = Some(std::mem::take(&mut self.facts));
         if self.own_init { self.init.take() } else { None }
-    }
-}
-
-/// A box type as text; unprintable bytes become `?`.
-fn name_of(kind: [u8; 4]) -> String {
-    kind.iter().map(|b| if b.is_ascii_graphic() || *b == b' ' { char::from(*b) } else { '?' }).collect()
-}
-
-/// Calls `visit` with type and body of each child box, until one does not fit.
-pub(crate) fn children<'b>(mut bytes: &'b [u8], visit: &mut dyn FnMut([u8; 4], &'b [u8])) {
-    let mut n_boxes = 0;
-    while let Some((size, kind)) = {
-        let mut fields = Fields(bytes);
-        fields.u32().zip(fields.four())
-    } {
-        let size = if size == 0 { bytes.len() } else { size as usize };
-        n_boxes += 1;
-        let Some(body) = bytes.get(8..size) else { return };
-        if n_boxes > 4096 {
-            return;
-        }
-        visit(kind, body);
-        bytes = &bytes[size..];
     }
 }
 
