@@ -120,6 +120,7 @@ pub fn probe_policy(probe: &ProbeId) -> Option<ChannelPolicy> {
         packager: None,
         region: None,
         runbook: None,
+        ladder: None,
     })
 }
 
