@@ -131,13 +131,7 @@ pub(crate) fn read(moof: &[u8], init: Option<&InitFacts>, runs: &mut Vec<TrackRu
     result
 }
 
-fn traf(
-    body: &[u8],
-    init: Option<&InitFacts>,
-    runs: &mut Vec<TrackRun>,
-    placing: &mut Placing,
-    result: &mut Read,
-) {
+fn traf(body: &[u8], init: Option<&InitFacts>, runs: &mut Vec<TrackRun>, placing: &mut Placing, result: &mut Read) {
     placing.n_trafs = placing.n_trafs.saturating_add(1);
     let mut header = None;
     let mut decode_time = None;
@@ -403,7 +397,8 @@ impl TrackRun {
             result.issue("mp4-senc-count", format!("senc of track {id} describes {n} samples, trun {n_samples}"));
         }
         if let Some(covered) = read.covered {
-            let wrong = covered.iter().zip(sizes).filter(|(sum, size)| **sum != 0 && **sum != u64::from(**size)).count();
+            let wrong =
+                covered.iter().zip(sizes).filter(|(sum, size)| **sum != 0 && **sum != u64::from(**size)).count();
             if wrong > 0 {
                 result.issue("mp4-senc-cover", format!("subsamples of {wrong} samples of track {id} miss their size"));
             }

@@ -240,11 +240,8 @@ fn edit_list(body: &[u8]) -> Option<Edits> {
     let n = f.u32()?;
     let mut edits = Edits { n, media_time: 0, empty: 0 };
     for _ in 0..n.min(16) {
-        let (duration, time) = if version == 1 {
-            (f.u64()?, f.u64()? as i64)
-        } else {
-            (u64::from(f.u32()?), i64::from(f.u32()? as i32))
-        };
+        let (duration, time) =
+            if version == 1 { (f.u64()?, f.u64()? as i64) } else { (u64::from(f.u32()?), i64::from(f.u32()? as i32)) };
         f.u32()?;
         if time >= 0 {
             edits.media_time = time;
@@ -298,7 +295,8 @@ fn sample_entry(kind: [u8; 4], body: &[u8], track: &mut InitTrack, told: &mut Mp
             told.protection = Some(protection);
         }
     });
-    let mut config = codec::Config { codec_string: codec::plain_string(entry).map(str::to_owned), ..Default::default() };
+    let mut config =
+        codec::Config { codec_string: codec::plain_string(entry).map(str::to_owned), ..Default::default() };
     let mut parts: Vec<&[u8]> = Vec::new();
     children(inner, &mut |child, body| {
         if codec::is_config(child) && parts.len() < 8 {

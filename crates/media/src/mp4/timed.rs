@@ -94,13 +94,9 @@ mod tests {
 
     #[test]
     fn events_of_both_versions() {
-        let v0 = [
-            &[0; 4][..],
-            b"urn:x\0v\0",
-            &[0, 0, 0x03, 0xe8, 0, 0, 0, 5, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 9],
-            b"data",
-        ]
-        .concat();
+        let v0 =
+            [&[0; 4][..], b"urn:x\0v\0", &[0, 0, 0x03, 0xe8, 0, 0, 0, 5, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 9], b"data"]
+                .concat();
         let event = emsg(&v0).unwrap();
         assert_eq!((event.scheme.as_str(), event.value.as_str(), event.timescale), ("urn:x", "v", 1_000));
         assert_eq!((event.presentation_time_delta, event.presentation_time), (Some(5), None));
