@@ -31,6 +31,6 @@ pub use kv::{Change, Entry, Kv, KvWatch};
 pub use leases::{JobPut, Lease, LeaseChange, LeaseConfig, LeaseTaker};
 pub use partitions::{PartitionHandler, PartitionReader, PartitionedConfig, PartitionedConsumer, Replay};
 pub use publish::{Published, Publisher};
-pub use received::{Outcome, Received, Tail};
+pub use received::{Outcome, Received, Recording, Tail};
 pub use topology::{Bucket, ConsumerSpec, Limits, StreamName};
 pub use trace::TraceContext;

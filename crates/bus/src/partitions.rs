@@ -198,9 +198,7 @@ impl PartitionedConsumer {
         H: PartitionHandler,
         F: Fn(Partition) -> H + Send + Sync + 'static,
     {
-        let stream = bus.stream(&bus.stream_name(config.stream)).await?;
-        let info = stream.get_info().await.map_err(BusError::request("read when the stream was made"))?;
-        let epoch = i64::try_from(info.created.unix_timestamp_nanos() / 1_000_000).unwrap_or_default();
+        let epoch = bus.epoch(config.stream).await?;
 
         let kv = bus.kv::<String>(Bucket::Members);
         let watch = kv.watch(&format!("{}.*", config.service)).await?;

@@ -6,7 +6,7 @@ use async_nats::jetstream::{self, AckKind};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use ow_contracts::envelope::{self, DecodeError};
-use ow_contracts::{Message, Subject};
+use ow_contracts::{Message, Recorded, Subject};
 use ow_domain::Time;
 use ow_domain::error::chain;
 use std::time::Duration;
@@ -88,6 +88,11 @@ impl Received {
         envelope::decode(|name| self.header(name), &self.payload)
     }
 
+    /// Reads a message of the capture stream.
+    pub fn recorded(&self) -> Result<Recorded, DecodeError> {
+        Recorded::decode(|name| self.header(name), &self.payload)
+    }
+
     /// The JSON as text, for showing it.
     pub fn body(&self) -> Result<String, DecodeError> {
         let body = envelope::decode_body(self.header(envelope::CONTENT_ENCODING), &self.payload)?;
@@ -160,5 +165,43 @@ impl Bus {
             }
         }
         Ok(stored)
+    }
+
+    /// What a stream holds now on a subject below the root, from the first message stored at or after `from`, in its
+    /// order and without loading it all. Ends with what was there when this was called.
+    pub async fn recorded(&self, stream: StreamName, subject: &Subject, from: Time) -> Result<Recording, BusError> {
+        let filter = self.inner.prefix.subject(subject.as_str());
+        let start_time = crate::time::to_nats(from);
+        let start = DeliverPolicy::ByStartTime { start_time };
+        let (follower, n_left) = Follower::start(self, self.stream_name(stream), filter, start).await?;
+        Ok(Recording { bus: self.clone(), follower, n_left })
+    }
+
+    /// When a stream was made, Unix milliseconds: positions of another epoch are of another stream.
+    pub async fn epoch(&self, stream: StreamName) -> Result<i64, BusError> {
+        let stream = self.stream(&self.stream_name(stream)).await?;
+        let info = stream.get_info().await.map_err(BusError::request("read when the stream was made"))?;
+        Ok(i64::try_from(info.created.unix_timestamp_nanos() / 1_000_000).unwrap_or_default())
+    }
+}
+
+/// See [`Bus::recorded`].
+pub struct Recording {
+    bus: Bus,
+    follower: Follower,
+    n_left: u64,
+}
+
+impl Recording {
+    /// `None` at the end.
+    pub async fn next(&mut self) -> Result<Option<Received>, BusError> {
+        if self.n_left == 0 {
+            return Ok(None);
+        }
+        let (message, place) = self.follower.next().await;
+        // What expires while it is read makes the rest shorter; what is new does not make it longer.
+        self.n_left = (self.n_left - 1).min(place.n_pending);
+        let received = Received::from_stream(&self.bus, &message);
+        received.map(Some).map_err(|source| BusError::Request { what: "read what is recorded".to_owned(), source })
     }
 }

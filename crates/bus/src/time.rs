@@ -12,3 +12,9 @@ pub fn now() -> Time {
 pub fn from_nats(at: time::OffsetDateTime) -> Time {
     Time::from_unix_micros(i64::try_from(at.unix_timestamp_nanos() / 1_000).unwrap_or(i64::MAX))
 }
+
+/// Times beyond what the client can hold are cut to the Unix epoch.
+pub fn to_nats(at: Time) -> time::OffsetDateTime {
+    let nanos = i128::from(at.unix_micros()) * 1_000;
+    time::OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap_or(time::OffsetDateTime::UNIX_EPOCH)
+}

@@ -3,11 +3,13 @@
 //! It owns partitions of the capture stream and feeds each message to the [`ow_checks::ChannelJudge`] of its channel;
 //! what is wrong now goes out as one complete verdict. It reads no clock for judging: time comes with captures and
 //! ticks. It refuses to know HTTP, SQL and receivers. State is rebuilt from snapshots and a replay (docs/adr/0004).
-//! Start reading at [`run`], then `partition`.
+//! Start reading at [`run`], then [`judging`], then `partition`.
 
+pub mod judging;
 mod metrics;
 mod partition;
 mod policies;
+pub mod replay;
 mod snapshot;
 
 use ow_bus::{Bus, BusError, PartitionedConfig, PartitionedConsumer, StreamName};

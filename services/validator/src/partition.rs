@@ -1,25 +1,21 @@
 //! One partition: its judges, what they say, and their snapshots.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::error::Error;
-use std::sync::Arc;
 use std::time::Duration;
 
 use ow_bus::{Bus, BusError, Outcome, PartitionHandler, PartitionReader, Received};
-use ow_checks::{ChannelJudge, Judged};
-use ow_contracts::Message;
-use ow_domain::capture::{Capture, Tick};
-use ow_domain::policy::ChannelPolicy;
-use ow_domain::verdict::{Measures, Position, Verdict};
-use ow_domain::{ChannelId, Partition, Severity, Span, Time};
+use ow_contracts::Recorded;
+use ow_domain::verdict::Position;
+use ow_domain::{ChannelId, Partition, Span};
 
 use crate::ValidatorConfig;
+use crate::judging::{Mode, Output, PartitionJudge, Refused};
 use crate::metrics::Metrics;
-use crate::policies::{Policies, Standing};
+use crate::policies::Policies;
+use crate::replay::fact_of;
 use crate::snapshot::{Snapshots, Statuses, Written};
 
-/// A capture that ended so long after the server stored it is of a probe whose clock is wrong.
-const FUTURE: Span = Span::from_secs(300);
 /// Wait before a message is handled again when the bus does not take what it leads to.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -27,46 +23,23 @@ const AGAIN: Duration = Duration::from_secs(1);
 pub(crate) struct Owner {
     partition: Partition,
     bus: Bus,
-    policies: Policies,
+    judges: PartitionJudge<Policies>,
     snapshots: Snapshots,
     statuses: Statuses,
     metrics: Metrics,
     rebuild: Duration,
     snapshot_every: Span,
     epoch: i64,
-    channels: BTreeMap<ChannelId, Held>,
-    /// Last verdicts of channels without a judge: closed at the next tick when nobody wants them any more.
-    orphans: BTreeMap<ChannelId, Verdict>,
     /// Sequence of the message judged last, whose outputs may still wait in `unsent`.
     judged: Option<u64>,
     /// Said and not yet taken by the bus.
     unsent: VecDeque<Output>,
     /// Channels whose conditions changed since their last snapshot.
     changed: BTreeSet<ChannelId>,
+    /// Channels counted in the metrics.
+    n_shown: i64,
     /// Another process owns this partition and has gone further.
     fenced: bool,
-}
-
-struct Held {
-    judge: ChannelJudge,
-    /// The policy in force, as the map gave it.
-    policy: Option<Arc<ChannelPolicy>>,
-    snapshot_at: Time,
-    n_panics: u64,
-}
-
-enum Output {
-    Verdict(Box<Verdict>),
-    Measures(Measures),
-    /// The channel is no longer watched.
-    Forget(ChannelId),
-}
-
-/// Messages handled before rebuild state; what they led to was said, and what was said is not taken back by them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mode {
-    Replay,
-    Live,
 }
 
 impl Owner {
@@ -82,16 +55,15 @@ impl Owner {
             snapshots: Snapshots::new(&bus, partition),
             statuses: Statuses::new(&bus, partition),
             bus,
-            policies,
+            judges: PartitionJudge::new(partition, policies),
             metrics,
             rebuild: config.rebuild.0,
             snapshot_every: Span::from_std(config.snapshot_every.0),
             epoch: 0,
-            channels: BTreeMap::new(),
-            orphans: BTreeMap::new(),
             judged: None,
             unsent: VecDeque::new(),
             changed: BTreeSet::new(),
+            n_shown: 0,
             fenced: false,
         }
     }
@@ -99,144 +71,41 @@ impl Owner {
     /// Judges one message; what is to be said is in `unsent` then.
     fn judge(&mut self, message: &Received, mode: Mode) -> Result<(), Outcome> {
         let position = Position { epoch: self.epoch, seq: message.seq };
-        if message.header(ow_contracts::envelope::CE_TYPE) == Some(Tick::TYPE) {
-            let tick: Tick = message.decode()?;
-            if tick.partition != self.partition {
-                return Err(Outcome::Reject(format!("a tick of partition {} in {}", tick.partition, self.partition)));
-            }
-            if mode == Mode::Live {
-                self.metrics.ticks.inc();
-            }
-            self.tick(tick.at, position, mode);
-            return Ok(());
-        }
-        let capture: Capture = message.decode()?;
-        let channel = capture.channel.clone();
-        if Partition::of(&channel) != self.partition {
-            return Err(Outcome::Reject(format!("a capture of {channel} in partition {}", self.partition)));
-        }
-        if capture.exchange.t_end - message.stored_at > FUTURE {
-            // The judge's time never steps back: one fact of tomorrow would stop it until then.
-            if mode == Mode::Live {
+        let fact = message.recorded()?;
+        let step = self.judges.judge(fact_of(&fact, message.stored_at), position, mode).map_err(|refused| {
+            if mode == Mode::Live && matches!(refused, Refused::FromTheFuture { .. }) {
                 self.metrics.from_the_future.inc();
             }
-            return Err(Outcome::Reject(format!(
-                "the probe's clock is ahead: the request ended at {}",
-                capture.exchange.t_end
-            )));
-        }
-        if mode == Mode::Live {
-            self.metrics.captures.inc();
-            self.metrics.lag_us.set((message.stored_at - capture.exchange.t_end).micros());
-        }
-        if !self.align(&channel, capture.exchange.t_req) {
-            if mode == Mode::Live {
-                self.metrics.unknown_channel.inc();
+            Outcome::Reject(refused.to_string())
+        })?;
+        match &fact {
+            _ if mode == Mode::Rebuild => {}
+            Recorded::Tick(_) => drop(self.metrics.ticks.inc()),
+            Recorded::Capture(capture) => {
+                self.metrics.captures.inc();
+                self.metrics.lag_us.set((message.stored_at - capture.exchange.t_end).micros());
             }
-            return Ok(());
         }
-        if let Some(held) = self.channels.get_mut(&channel) {
-            let judged = held.judge.apply(&capture, position);
-            self.take(channel, judged);
+        if mode == Mode::Live && step.is_of_unknown_channel {
+            self.metrics.unknown_channel.inc();
         }
+        for (channel, n) in step.panicked {
+            self.metrics.check_panics.inc_by(n);
+            let panics = self.judges.channel(&channel).map(|judge| judge.panics());
+            tracing::error!(%channel, ?panics, "a check failed by a defect of ours");
+        }
+        self.unsent.extend(step.outputs);
+        self.changed.extend(step.changed);
+        self.show_channels();
         Ok(())
     }
 
-    fn tick(&mut self, at: Time, position: Position, mode: Mode) {
-        if mode == Mode::Live {
-            self.retire_unwanted(at, position);
-            // A channel that is watched from now on has a verdict from now on.
-            for channel in self.policies.enabled_in(self.partition) {
-                self.align(&channel, at);
-            }
-        }
-        for channel in self.channels.keys().cloned().collect::<Vec<_>>() {
-            self.align(&channel, at);
-            if let Some(held) = self.channels.get_mut(&channel) {
-                let judged = held.judge.tick(at, position);
-                self.take(channel, judged);
-            }
-        }
-    }
-
-    /// Closes what is no longer watched, also what only a last verdict is left of.
-    fn retire_unwanted(&mut self, at: Time, position: Position) {
-        let policies = self.policies.clone();
-        let reason = |channel: &ChannelId| match policies.standing(channel, at) {
-            Standing::Watched(_) | Standing::Unreadable => None,
-            Standing::Disabled => Some("channel-disabled"),
-            Standing::OffAir => Some("event-over"),
-            Standing::Unknown => Some("channel-removed"),
-        };
-        let (unsent, metrics) = (&mut self.unsent, &self.metrics);
-        self.channels.retain(|channel, held| {
-            let Some(reason) = reason(channel) else { return true };
-            metrics.channels.dec();
-            unsent.push_back(Output::Verdict(Box::new(held.judge.retire(reason, at, position))));
-            unsent.push_back(Output::Forget(channel.clone()));
-            false
-        });
-        for (channel, last) in std::mem::take(&mut self.orphans) {
-            let Some(reason) = reason(&channel) else { continue };
-            if last.retired.is_none() {
-                unsent.push_back(Output::Verdict(Box::new(Verdict {
-                    position: position.max(last.position),
-                    as_of: at.max(last.as_of),
-                    retired: Some(reason.to_owned()),
-                    severity: Severity::Cleared,
-                    conditions: Vec::new(),
-                    streams: Vec::new(),
-                    ..last
-                })));
-            }
-            unsent.push_back(Output::Forget(channel));
-        }
-    }
-
-    /// Makes the judge of a channel if there is none, and gives it the policy of now. False: not watched.
-    fn align(&mut self, channel: &ChannelId, at: Time) -> bool {
-        let policy = match self.policies.standing(channel, at) {
-            Standing::Watched(policy) => policy,
-            Standing::Unreadable => return self.channels.contains_key(channel),
-            Standing::Disabled | Standing::OffAir | Standing::Unknown => return false,
-        };
-        match self.channels.get_mut(channel) {
-            Some(held) if held.policy.as_ref().is_some_and(|known| Arc::ptr_eq(known, &policy)) => {}
-            Some(held) => {
-                if held.judge.policy() != policy.as_ref() {
-                    held.judge.set_policy(policy.as_ref().clone(), at);
-                }
-                held.policy = Some(policy);
-            }
-            None => {
-                let judge = ChannelJudge::new(policy.as_ref().clone(), at);
-                self.hold(channel.clone(), Held::new(judge, Some(policy), Time::UNIX_EPOCH));
-            }
-        }
-        true
-    }
-
-    fn hold(&mut self, channel: ChannelId, held: Held) {
-        self.orphans.remove(&channel);
-        if self.channels.insert(channel, held).is_none() {
-            self.metrics.channels.inc();
-        }
-    }
-
-    /// Queues what was said.
-    fn take(&mut self, channel: ChannelId, judged: Judged) {
-        if let Some(held) = self.channels.get_mut(&channel) {
-            let n_panics: u64 = held.judge.panics().values().sum();
-            if n_panics > held.n_panics {
-                self.metrics.check_panics.inc_by(n_panics - held.n_panics);
-                tracing::error!(%channel, panics = ?held.judge.panics(), "a check failed by a defect of ours");
-                held.n_panics = n_panics;
-            }
-        }
-        self.unsent.extend(judged.measures.into_iter().map(Output::Measures));
-        self.unsent.extend(judged.verdict.map(|v| Output::Verdict(Box::new(v))));
-        if judged.changed {
-            self.changed.insert(channel);
+    /// Keeps the number of channels in the metrics true.
+    fn show_channels(&mut self) {
+        let n = i64::try_from(self.judges.n_channels()).unwrap_or(i64::MAX);
+        if n != self.n_shown {
+            self.metrics.channels.inc_by(n - self.n_shown);
+            self.n_shown = n;
         }
     }
 
@@ -288,10 +157,10 @@ impl Owner {
 
     /// Writes the snapshot of a channel; a failure is logged, the next one comes soon.
     async fn snapshot(&mut self, channel: &ChannelId) {
-        let Some(held) = self.channels.get_mut(channel) else { return };
         if self.fenced {
             return;
         }
+        let Some(held) = self.judges.held_mut(channel) else { return };
         held.snapshot_at = held.judge.now();
         match self.snapshots.write(&held.judge).await {
             Ok(Written::Done) => drop(self.metrics.snapshots.inc()),
@@ -306,7 +175,7 @@ impl Owner {
 
     async fn rebuild(&mut self, reader: &PartitionReader) -> Result<(), BusError> {
         for verdict in self.statuses.load().await? {
-            self.orphans.insert(verdict.channel.clone(), verdict);
+            self.judges.remember(verdict);
         }
         let (snapshots, n_unreadable) = self.snapshots.load().await?;
         self.metrics.snapshot_failures.inc_by(n_unreadable);
@@ -315,16 +184,13 @@ impl Owner {
             // One that is ahead of the next message was written before acknowledgements that the server has lost: its
             // channel waits until the messages are past it. Of another stream, or past its end: another history.
             let ours = snapshot.position.epoch == reader.epoch && snapshot.position.seq <= last_seq;
-            let channel = snapshot.judge.policy().channel.clone();
-            if ours && Partition::of(&channel) == self.partition {
-                let at = snapshot.judge.now();
-                self.hold(channel, Held::new(snapshot.judge, None, at));
+            if ours && Partition::of(&snapshot.judge.policy().channel) == self.partition {
+                self.judges.resume(snapshot.judge);
             }
         }
-        let oldest = self.channels.values().map(|h| h.judge.position().seq + 1).min();
-        let all_known = self.policies.enabled_in(self.partition).iter().all(|c| self.channels.contains_key(c));
+        let oldest = self.judges.held().map(|(_, held)| held.judge.position().seq + 1).min();
         let from = match oldest {
-            Some(oldest) if all_known => oldest,
+            Some(oldest) if self.judges.knows_all() => oldest,
             oldest => reader.seq_before(self.rebuild).await?.min(oldest.unwrap_or(u64::MAX)),
         };
         let mut replay = reader.replay(from);
@@ -332,35 +198,25 @@ impl Owner {
         while let Some(message) = replay.next().await? {
             n += 1;
             // What cannot be read was rejected when it was handled the first time.
-            let _ = self.judge(&message, Mode::Replay);
+            let _ = self.judge(&message, Mode::Rebuild);
             self.unsent.clear();
         }
         self.changed.clear();
-        for held in self.channels.values_mut() {
-            // The owner before may have died with something unsaid: the next fact gives a verdict in any case.
-            let (policy, now) = (held.judge.policy().clone(), held.judge.now());
-            held.judge.set_policy(policy, now);
-        }
+        // The owner before may have died with something unsaid: the next fact gives a verdict in any case.
+        self.judges.speak_again();
+        self.show_channels();
         self.metrics.replayed.inc_by(n);
-        tracing::info!(from, next = reader.next_seq, n, channels = self.channels.len(), "partition taken over");
+        tracing::info!(from, next = reader.next_seq, n, channels = self.judges.n_channels(), "partition taken over");
         Ok(())
     }
 
     fn forget_all(&mut self) {
-        self.metrics.channels.dec_by(i64::try_from(self.channels.len()).unwrap_or(0));
-        self.channels.clear();
-        self.orphans.clear();
+        self.judges.clear();
+        self.show_channels();
         self.judged = None;
         self.unsent.clear();
         self.changed.clear();
         self.fenced = false;
-    }
-}
-
-impl Held {
-    fn new(judge: ChannelJudge, policy: Option<Arc<ChannelPolicy>>, snapshot_at: Time) -> Self {
-        let n_panics = judge.panics().values().sum();
-        Self { judge, policy, snapshot_at, n_panics }
     }
 }
 
@@ -393,8 +249,8 @@ impl PartitionHandler for Owner {
             self.snapshot(&channel).await;
         }
         let due: Option<ChannelId> = self
-            .channels
-            .iter()
+            .judges
+            .held()
             .find(|(_, held)| held.judge.now() - held.snapshot_at >= self.snapshot_every)
             .map(|(id, _)| id.clone());
         // One a message: the rest follow with the next ones, so that no message waits for many.
@@ -407,7 +263,7 @@ impl PartitionHandler for Owner {
     async fn released(&mut self) {
         // With something unsaid the message comes again: the next owner judges it from the snapshots before it.
         if self.unsent.is_empty() {
-            for channel in self.channels.keys().cloned().collect::<Vec<_>>() {
+            for channel in self.judges.held().map(|(id, _)| id.clone()).collect::<Vec<_>>() {
                 self.snapshot(&channel).await;
             }
         }

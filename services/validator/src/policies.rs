@@ -10,23 +10,13 @@ use serde_json::value::RawValue;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::judging::{PolicySource, Standing};
+
 #[derive(Debug, Clone, Default)]
 struct All {
     by_channel: BTreeMap<ChannelId, Arc<ChannelPolicy>>,
     /// Channels with a policy that we cannot read, and never could: neither started nor retired.
     unreadable: BTreeSet<ChannelId>,
-}
-
-/// How a channel stands.
-#[derive(Debug, Clone)]
-pub(crate) enum Standing {
-    Watched(Arc<ChannelPolicy>),
-    /// There is a policy of a form that we do not know: as it was.
-    Unreadable,
-    Disabled,
-    /// An event before its start or after its end.
-    OffAir,
-    Unknown,
 }
 
 /// The policies as they are now; cheap to clone.
@@ -60,8 +50,10 @@ impl Policies {
         });
         Ok(Some(Self(receiver)))
     }
+}
 
-    pub(crate) fn standing(&self, channel: &ChannelId, at: Time) -> Standing {
+impl PolicySource for Policies {
+    fn standing(&self, channel: &ChannelId, at: Time) -> Standing {
         let all = self.0.borrow();
         match all.by_channel.get(channel) {
             Some(policy) if policy.is_on(at) => Standing::Watched(policy.clone()),
@@ -72,8 +64,7 @@ impl Policies {
         }
     }
 
-    /// Enabled channels of one partition.
-    pub(crate) fn enabled_in(&self, partition: Partition) -> Vec<ChannelId> {
+    fn enabled_in(&self, partition: Partition) -> Vec<ChannelId> {
         let all = self.0.borrow();
         let in_partition = |p: &&Arc<ChannelPolicy>| p.enabled && Partition::of(&p.channel) == partition;
         all.by_channel.values().filter(in_partition).map(|p| p.channel.clone()).collect()
