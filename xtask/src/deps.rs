@@ -52,7 +52,7 @@ const EDGES: &[(&str, &[&str])] = &[
 ];
 
 /// Packages that may use everything of ours, and nothing of ours may use them: the binary, tests over all, measurements, this.
-const TOPS: &[&str] = &["ottwatch", "ow-e2e", "ow-bench", "xtask"];
+const TOPS: &[&str] = &["ottwatch", "ow-e2e", "ow-faults", "ow-bench", "xtask"];
 
 /// What a service may use: never another service, never origin or testkit.
 const SERVICE: &[&str] = &[

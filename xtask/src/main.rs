@@ -18,6 +18,7 @@ cargo xtask <command>
   deps           allowed crate edges, homes of client libraries, licences, banned and duplicate dependencies
   gen            write schemas/ and docs/ that come from code
   gen --check    fail when a generated file is not up to date
+  faults [NAME]  play the faults of the origin in virtual time, say what found each; --write makes docs/faults.md
   test [ARGS]    all tests (cargo nextest where installed); ARGS go to the test runner
 ";
 
@@ -38,6 +39,7 @@ fn main() -> Result<()> {
         ["deps"] => deps::check(),
         ["gen"] => generate::run(generate::Mode::Write),
         ["gen", "--check"] => generate::run(generate::Mode::Check),
+        ["faults", rest @ ..] => faults(rest),
         ["test", rest @ ..] => test(rest),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
@@ -49,6 +51,13 @@ fn main() -> Result<()> {
 
 fn lint() -> Result<()> {
     run::cargo(&["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])
+}
+
+/// A program of its own, because it links the fetcher.
+fn faults(args: &[&str]) -> Result<()> {
+    let mut command = vec!["run", "--quiet", "--locked", "--package", "ow-faults", "--"];
+    command.extend_from_slice(args);
+    run::cargo(&command)
 }
 
 /// The services' binary is built first: the end-to-end tests start it as processes.

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -129,24 +130,36 @@ impl Body for OriginBody {
 }
 
 /// A connection's socket. hyper flushes it after it has written all it has: the moment to end it when a body or handler asked for that.
-pub(crate) struct SwitchedIo {
-    io: TokioIo<TcpStream>,
+pub(crate) struct SwitchedIo<S> {
+    io: TokioIo<S>,
     switch: Arc<Switch>,
 }
 
-impl SwitchedIo {
-    pub fn new(stream: TcpStream, switch: Arc<Switch>) -> SwitchedIo {
+/// The server's side of a connection.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+    /// The client is to see a reset when this side is dropped.
+    fn reset(&self) -> io::Result<()>;
+}
+
+impl Stream for TcpStream {
+    fn reset(&self) -> io::Result<()> {
+        self.set_zero_linger()
+    }
+}
+
+impl<S> SwitchedIo<S> {
+    pub fn new(stream: S, switch: Arc<Switch>) -> SwitchedIo<S> {
         SwitchedIo { io: TokioIo::new(stream), switch }
     }
 }
 
-impl Read for SwitchedIo {
+impl<S: Stream> Read for SwitchedIo<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_read(cx, buf)
     }
 }
 
-impl Write for SwitchedIo {
+impl<S: Stream> Write for SwitchedIo<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.io).poll_write(cx, buf)
     }
@@ -169,7 +182,7 @@ impl Write for SwitchedIo {
             0 => Poll::Ready(Ok(())),
             cut => {
                 if cut == Switch::RESET {
-                    self.io.inner().set_zero_linger()?;
+                    self.io.inner().reset()?;
                 }
                 Poll::Ready(Err(io::Error::other("ended by a fault")))
             }

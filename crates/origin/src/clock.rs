@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::time::Instant;
 
 /// Where the origin takes its time from. Clones share one time.
 #[derive(Debug, Clone)]
@@ -23,7 +25,7 @@ impl Clock {
         Clock::running_from(now.as_micros() as i64)
     }
 
-    /// Runs at normal speed from `unix_us`.
+    /// Runs at the speed of tokio's time from `unix_us`: the normal one, unless a test has paused it.
     pub fn running_from(unix_us: i64) -> Clock {
         Clock(Arc::new(Inner { running_since: Some(Instant::now()), base_us: AtomicI64::new(unix_us) }))
     }

@@ -156,7 +156,7 @@ fn clean(packager: &Packager, timeline: &Timeline, rendition: usize, now_us: i64
 fn apply(list: &mut MediaPlaylist, hit: &Hit, timeline: &Timeline, edge: i64) {
     let since = timeline.edge(hit.since_us) + 1;
     let target_us = i64::from(list.target_duration) * 1_000_000;
-    let chosen = list.segments.iter_mut().filter(|s| hit.takes_segment(s.n));
+    let chosen = list.segments.iter_mut().filter(|s| hit.takes_segment(s.n, since));
     match *hit.kind() {
         FaultKind::Endlist {} => list.is_ended = true,
         FaultKind::SequenceShift { by } => list.media_sequence = (list.media_sequence + i64::from(by)).max(0),

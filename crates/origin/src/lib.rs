@@ -26,6 +26,7 @@ mod control;
 mod fault;
 mod hls;
 mod ladder;
+mod memory;
 mod mpd;
 mod packager;
 mod recording;
@@ -39,6 +40,7 @@ pub use clock::Clock;
 pub use config::{ConfigError, OriginConfig, OriginError};
 pub use fault::{
     Active, Discontinuity, FaultError, FaultHandle, FaultKind, FaultScript, FaultSpec, Flap, Format, Malformed,
-    ObjectKind, Rewrite, ScriptStep, Selector, Sequence,
+    NamedFault, Near, ObjectKind, Profile, Rewrite, ScriptStep, Selector, Sequence,
 };
+pub use memory::{MemoryOrigin, MemoryStream};
 pub use server::{Origin, run, start, start_with_clock};

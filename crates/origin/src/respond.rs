@@ -9,9 +9,10 @@ use http::{Method, Request, Response, StatusCode};
 
 use crate::body::{Cut, OriginBody, Switch};
 use crate::clock::Clock;
-use crate::config::OriginConfig;
+use crate::config::{OriginConfig, OriginError};
 use crate::fault::{FaultHandle, FaultKind, Format, Hit, Rewrite};
 use crate::hls::{self, Name};
+use crate::ladder::Ladder;
 use crate::mpd::{self, Utc};
 use crate::packager::Packager;
 use crate::route::{Item, Object};
@@ -52,6 +53,17 @@ impl Reply {
 }
 
 impl Origin {
+    /// Scripted faults count from now on.
+    pub fn new(config: OriginConfig, clock: Clock) -> Result<Origin, OriginError> {
+        let problems = config.problems();
+        if !problems.is_empty() {
+            return Err(OriginError::Config(problems));
+        }
+        let packager = Packager::new(Ladder::embedded()?, config.segment_ms);
+        let faults = FaultHandle::new(&config, clock.clone());
+        Ok(Origin { config, packager, clock, faults })
+    }
+
     /// Answers everything but `/control`.
     pub async fn respond<B>(&self, request: &Request<B>, switch: &Arc<Switch>) -> Response<OriginBody> {
         let now_us = self.clock.now_us();
@@ -206,7 +218,8 @@ impl Origin {
         let mut shift_ms = 0;
         let mut is_zeroed = false;
         let mut loses_packet = false;
-        for hit in hits {
+        let taken = |hit: &&Hit| !hit.entry.is_for_new() || n > timeline.edge(hit.since_us);
+        for hit in hits.iter().filter(taken) {
             match *hit.kind() {
                 FaultKind::Gap {} => return Reply::not_found(),
                 FaultKind::OldestSegment404 {} if n <= timeline.first(now_us) => return Reply::not_found(),

@@ -13,12 +13,10 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::body::{Switch, SwitchedIo};
+use crate::body::{Stream, Switch, SwitchedIo};
 use crate::clock::Clock;
 use crate::config::{OriginConfig, OriginError};
 use crate::fault::FaultHandle;
-use crate::ladder::Ladder;
-use crate::packager::Packager;
 use crate::respond;
 
 /// A connection that sends no request for so long is closed.
@@ -85,17 +83,13 @@ pub async fn start(config: OriginConfig) -> Result<Origin, OriginError> {
 
 /// Starts an origin on a given time. Scripted faults count from now on.
 pub async fn start_with_clock(config: OriginConfig, clock: Clock) -> Result<Origin, OriginError> {
-    let problems = config.problems();
-    if !problems.is_empty() {
-        return Err(OriginError::Config(problems));
-    }
-    let packager = Packager::new(Ladder::embedded()?, config.segment_ms);
-    let listen = |source| OriginError::Listen { addr: config.listen, source };
-    let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
+    let addr = config.listen;
+    let origin = respond::Origin::new(config, clock.clone())?;
+    let listen = |source| OriginError::Listen { addr, source };
+    let listener = TcpListener::bind(addr).await.map_err(listen)?;
     let addr = listener.local_addr().map_err(listen)?;
-    let faults = FaultHandle::new(&config, clock.clone());
+    let faults = origin.faults.clone();
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-    let origin = respond::Origin { config, packager, clock: clock.clone(), faults: faults.clone() };
     tasks.spawn(accept(listener, Arc::new(origin), stop.clone(), tasks.clone()));
     tasks.close();
     tracing::info!(%addr, "origin listens");
@@ -143,6 +137,15 @@ async fn serve(stream: TcpStream, peer: SocketAddr, origin: Arc<respond::Origin>
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, %peer, "cannot set TCP_NODELAY");
     }
+    serve_on(stream, peer, origin, stop).await;
+}
+
+pub(crate) async fn serve_on<S: Stream>(
+    stream: S,
+    peer: SocketAddr,
+    origin: Arc<respond::Origin>,
+    stop: CancellationToken,
+) {
     let switch = Arc::new(Switch::default());
     let io = SwitchedIo::new(stream, switch.clone());
     let service = service_fn(move |request| {

@@ -1,9 +1,10 @@
 //! One time scale for all facts of a fetcher: UTC read once at the start, moved on by the monotonic clock, so that
 //! the times of one run never step back when the machine's clock is set.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use ow_domain::Time;
+use tokio::time::Instant;
 
 /// Least half-width of the error of a probe's UTC that is ever claimed, microseconds.
 const MIN_UNCERTAINTY_US: i64 = 50_000;
@@ -13,12 +14,19 @@ const MIN_UNCERTAINTY_US: i64 = 50_000;
 pub struct SteadyClock {
     utc_us: i64,
     anchor: Instant,
+    /// The time was given: the machine's clock says nothing of its error.
+    given: bool,
 }
 
 impl SteadyClock {
     /// Anchors now.
     pub fn start() -> Self {
-        Self { utc_us: system_utc_us(), anchor: Instant::now() }
+        Self { utc_us: system_utc_us(), anchor: Instant::now(), given: false }
+    }
+
+    /// Anchors now at a given time, for streams in a time of their own.
+    pub fn start_at(time: Time) -> Self {
+        Self { utc_us: time.unix_micros(), anchor: Instant::now(), given: true }
     }
 
     pub fn now(&self) -> Time {
@@ -40,6 +48,9 @@ impl SteadyClock {
     /// How far the times of this clock may be from true UTC: what the system clock was moved since the anchor, at
     /// least 50 ms.
     pub fn uncertainty_us(&self) -> i64 {
+        if self.given {
+            return MIN_UNCERTAINTY_US;
+        }
         let moved = system_utc_us().saturating_sub(self.now().unix_micros()).saturating_abs();
         moved.max(MIN_UNCERTAINTY_US)
     }

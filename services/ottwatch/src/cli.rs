@@ -275,6 +275,7 @@ pub enum AlarmState {
 #[command(after_help = "Examples:
   ottwatch origin --listen 127.0.0.1:9000 --segment-ms 6000
   curl -s http://127.0.0.1:9000/live/demo/ts/master.m3u8
+  ottwatch origin --fault F07@60s..120s --fault F14
   ottwatch origin --script faults.toml")]
 pub struct OriginArgs {
     #[arg(long, default_value = "127.0.0.1:9000")]
@@ -285,6 +286,12 @@ pub struct OriginArgs {
     /// Faults at times, TOML.
     #[arg(long)]
     pub script: Option<PathBuf>,
+    /// A fault by name, for ever or from one time since the start to another; --list-faults shows the names.
+    #[arg(long, value_name = "NAME[@FROM[..TO]]")]
+    pub fault: Vec<String>,
+    /// Print the names of faults and end.
+    #[arg(long)]
+    pub list_faults: bool,
     /// Refuse fault calls over HTTP.
     #[arg(long)]
     pub no_control: bool,

@@ -1,14 +1,20 @@
 //! `ottwatch origin`.
 
 use anyhow::{Context, Result};
-use ow_origin::{FaultScript, OriginConfig};
+use ow_origin::{FaultScript, NamedFault, OriginConfig};
 use ow_service::{Exit, shutdown};
 
 use crate::cli::OriginArgs;
 
 /// Serves until a signal.
 pub async fn main(args: &OriginArgs) -> Result<Exit> {
-    let script = match &args.script {
+    if args.list_faults {
+        for fault in NamedFault::all() {
+            println!("{:<12} {:<14} {}", fault.id, fault.profile.name(), fault.title);
+        }
+        return Ok(Exit::Ok);
+    }
+    let mut script = match &args.script {
         Some(path) => {
             let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
             match FaultScript::from_toml(&text) {
@@ -21,6 +27,12 @@ pub async fn main(args: &OriginArgs) -> Result<Exit> {
         }
         None => FaultScript::default(),
     };
+    for fault in &args.fault {
+        if let Err(error) = script.add_named(fault) {
+            eprintln!("--fault: {error}");
+            return Ok(Exit::Config);
+        }
+    }
     let config = OriginConfig {
         listen: args.listen,
         segment_ms: args.segment_ms,

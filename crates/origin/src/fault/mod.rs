@@ -3,11 +3,13 @@
 //! Nothing is random. `every` counts: of segments those whose number it divides, of playlists every n-th request.
 
 mod kind;
+mod named;
 mod script;
 mod select;
 mod set;
 
 pub use kind::{Discontinuity, FaultKind, Malformed, Rewrite, Sequence};
+pub use named::{NamedFault, Near, Profile};
 pub use script::{FaultScript, ScriptStep};
 pub use select::{Format, ObjectKind, Selector};
 pub use set::{Active, FaultHandle};
@@ -67,6 +69,14 @@ impl FaultSpec {
     /// Only on every n-th.
     pub fn every(mut self, n: u64) -> FaultSpec {
         self.select.every = n;
+        self
+    }
+}
+
+impl FaultSpec {
+    /// Only on segments published from now on.
+    pub fn on_new(mut self) -> FaultSpec {
+        self.select.new = true;
         self
     }
 }

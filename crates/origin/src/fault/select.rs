@@ -44,11 +44,20 @@ pub struct Selector {
     pub format: Vec<Format>,
     /// 1: each; n: segments whose number n divides, every n-th request of a playlist or MPD. Default 1.
     pub every: u64,
+    /// Only segments that are published after the fault began; those listed before stay as they were. Default false.
+    pub new: bool,
 }
 
 impl Default for Selector {
     fn default() -> Selector {
-        Selector { channel: "*".into(), rendition: "*".into(), object: Vec::new(), format: Vec::new(), every: 1 }
+        Selector {
+            channel: "*".into(),
+            rendition: "*".into(),
+            object: Vec::new(),
+            format: Vec::new(),
+            every: 1,
+            new: false,
+        }
     }
 }
 

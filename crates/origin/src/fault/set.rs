@@ -67,9 +67,10 @@ impl Hit {
         }
     }
 
-    /// Whether the fault's `every` takes this listed segment.
-    pub fn takes_segment(&self, number: i64) -> bool {
-        number.rem_euclid(self.entry.spec.select.every as i64) == 0
+    /// Whether the fault's `every` and `new` take this listed segment; `first_new` is the first one published since the fault began.
+    pub fn takes_segment(&self, number: i64, first_new: i64) -> bool {
+        let select = &self.entry.spec.select;
+        number.rem_euclid(select.every as i64) == 0 && (!select.new || number >= first_new)
     }
 
     /// Whether the fault's rendition glob takes this one.
@@ -90,6 +91,11 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
+    /// Falls on segments only that are published after it began.
+    pub fn is_for_new(&self) -> bool {
+        self.spec.select.new
+    }
+
     /// Since when it is active at `now_us`, if it is.
     fn active_since(&self, now_us: i64) -> Option<i64> {
         let age = now_us - self.from_us;

@@ -1,11 +1,12 @@
 //! The answer of one hop: head, then body piece by piece through decoder, digest and sink.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http_body_util::BodyExt;
 use hyper::HeaderMap;
 use hyper::body::Incoming;
 use ow_domain::capture::{BodyEnd, ObjectKind, Response};
+use tokio::time::Instant;
 
 use super::coding::{BodySink, Coding, CodingError};
 use super::digest::BodyDigest;
@@ -59,7 +60,7 @@ pub(crate) async fn read(
     let mut start: Vec<u8> = Vec::with_capacity(SNIFF_BYTES);
     let mut last = head_at;
     let mut longest_stall = Duration::ZERO;
-    let timer = tokio::time::sleep_until(rules.deadline.into());
+    let timer = tokio::time::sleep_until(rules.deadline);
     tokio::pin!(timer);
     let mut pass = |bytes: &[u8]| {
         if start.len() < SNIFF_BYTES {

@@ -3,10 +3,11 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use http_body_util::Empty;
 use hyper::client::conn::http1;
@@ -15,6 +16,7 @@ use ow_domain::capture::{FailedAddress, FailureKind, Phase, TlsFacts};
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::guard::{AddressRules, refusal};
@@ -31,6 +33,31 @@ pub(crate) struct Target {
     pub port: u16,
     pub rules: AddressRules,
     pub extra_roots_pem: Option<Arc<str>>,
+}
+
+/// A byte stream to a server.
+pub trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
+
+/// Opens streams to addresses.
+pub trait Dial: Send + Sync + 'static {
+    fn dial(&self, address: SocketAddr) -> BoxFuture<'_, io::Result<Box<dyn Wire>>>;
+}
+
+/// TCP.
+#[derive(Debug, Default)]
+pub struct TcpDial;
+
+impl Dial for TcpDial {
+    fn dial(&self, address: SocketAddr) -> BoxFuture<'_, io::Result<Box<dyn Wire>>> {
+        Box::pin(async move {
+            let stream = TcpStream::connect(address).await?;
+            // Small requests must not wait for the acknowledgement of the last one.
+            let _ = stream.set_nodelay(true);
+            Ok(Box::new(stream) as Box<dyn Wire>)
+        })
+    }
 }
 
 /// Time limits of the steps.
@@ -67,6 +94,7 @@ pub(crate) struct ConnectReport {
 }
 
 pub(crate) struct Connector {
+    pub dial: Arc<dyn Dial>,
     pub names: Names,
     pub profiles: TlsProfiles,
     /// Delay before the next address is tried beside the one under way (RFC 8305 §8: 250 ms).
@@ -88,7 +116,8 @@ impl Connector {
         };
         let addresses = self.addresses(target, limits, report).await?;
         let started = Instant::now();
-        let connected = race(&addresses, target.port, self.stagger, limits.of(limits.connect), report).await;
+        let connected =
+            race(&*self.dial, &addresses, target.port, self.stagger, limits.of(limits.connect), report).await;
         let (stream, remote) = connected.inspect_err(|_| self.names.forget(&target.host))?;
         report.connect = Some(started.elapsed());
         report.remote = Some(remote);
@@ -178,13 +207,14 @@ impl Connector {
 
 /// Tries the addresses in order, the next one after `stagger` or at once after a failure; the first that connects wins.
 async fn race(
+    dial: &dyn Dial,
     addresses: &[IpAddr],
     port: u16,
     stagger: Duration,
     limit: Duration,
     report: &mut ConnectReport,
-) -> Result<(TcpStream, SocketAddr), Fault> {
-    let deadline = tokio::time::Instant::now() + limit;
+) -> Result<(Box<dyn Wire>, SocketAddr), Fault> {
+    let deadline = Instant::now() + limit;
     let mut waiting = addresses.iter().map(|a| SocketAddr::new(*a, port));
     let mut pending: Vec<SocketAddr> = Vec::new();
     let mut attempts = FuturesUnordered::new();
@@ -193,7 +223,7 @@ async fn race(
     loop {
         if let Some(address) = next.take() {
             pending.push(address);
-            attempts.push(async move { (address, TcpStream::connect(address).await) });
+            attempts.push(async move { (address, dial.dial(address).await) });
         }
         let more = waiting.len() > 0;
         tokio::select! {
@@ -201,11 +231,7 @@ async fn race(
             Some((address, done)) = attempts.next() => {
                 pending.retain(|p| *p != address);
                 match done {
-                    Ok(stream) => {
-                        // Small requests must not wait for the acknowledgement of the last one.
-                        let _ = stream.set_nodelay(true);
-                        return Ok((stream, address));
-                    }
+                    Ok(stream) => return Ok((stream, address)),
                     Err(error) => {
                         report.failed.push(FailedAddress { addr: address.to_string(), failure: connect_kind(&error) });
                         first.get_or_insert((address, error));

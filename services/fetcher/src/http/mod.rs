@@ -16,7 +16,7 @@ mod resolve;
 mod tls;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Empty;
@@ -25,10 +25,12 @@ use ow_domain::capture::{
     Exchange, Failure, FailureKind, ObjectKind, Outcome, Phase, Redirect, Timings, printable_url,
 };
 use ow_domain::job::FetchLimits;
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use url::{Position, Url};
 
 pub use coding::{BodySink, Collect, Ignore};
+pub use connect::{Dial, TcpDial, Wire};
 pub use guard::{AddressRules, refusal};
 pub use resolve::{Resolve, ResolveError, SystemResolver};
 
@@ -46,6 +48,8 @@ const MAX_URL_BYTES: usize = 8 << 10;
 pub struct ProbeOptions {
     pub clock: SteadyClock,
     pub resolver: Arc<dyn Resolve>,
+    /// Opens connections; TCP by default.
+    pub dial: Arc<dyn Dial>,
     pub user_agent: String,
     /// Trust the roots of the machine.
     pub native_roots: bool,
@@ -66,6 +70,7 @@ impl Default for ProbeOptions {
         Self {
             clock: SteadyClock::start(),
             resolver: Arc::new(SystemResolver),
+            dial: Arc::new(TcpDial),
             user_agent: concat!("ottwatch/", env!("CARGO_PKG_VERSION")).into(),
             native_roots: true,
             names_kept: Duration::from_secs(30),
@@ -182,6 +187,7 @@ impl Probe {
             clock: options.clock,
             user_agent: agent.unwrap_or(HeaderValue::from_static("ottwatch")),
             connector: Connector {
+                dial: options.dial,
                 names: resolve::Names::new(options.resolver, options.names_kept),
                 profiles: tls::TlsProfiles::new(options.native_roots),
                 stagger: options.stagger,
@@ -446,7 +452,7 @@ async fn send(
     connection.times.reset();
     let started = Instant::now();
     let until = deadline.min(started + ttfb);
-    match tokio::time::timeout_at(until.into(), connection.sender.send_request(message)).await {
+    match tokio::time::timeout_at(until, connection.sender.send_request(message)).await {
         Err(_) => {
             let waited = started.elapsed().as_millis();
             let detail = format!("no answer {waited} ms after the request");

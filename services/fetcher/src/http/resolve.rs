@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use ow_domain::capture::{FailureKind, Phase};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use super::outcome::Fault;
 

@@ -5,9 +5,10 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ow_domain::job::FetchLimits;
+use tokio::time::Instant;
 
 /// Origins remembered; idle ones are forgotten first.
 const MAX_ORIGINS: usize = 4_096;

@@ -87,7 +87,7 @@ impl Channel {
     }
 
     pub(super) async fn sleep_until(&self, time: Time) {
-        tokio::time::sleep_until(self.options.probe.clock().instant(time).into()).await;
+        tokio::time::sleep_until(self.options.probe.clock().instant(time)).await;
     }
 
     /// Fetches a manifest. Manifests do not wait for transfers of segments: there is one per rendition at most.
