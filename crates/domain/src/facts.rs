@@ -279,6 +279,13 @@ pub struct TsFacts {
     pub silent_pids: Vec<u16>,
 }
 
+impl TsFacts {
+    /// There is nothing but null packets.
+    pub fn is_all_null(&self) -> bool {
+        self.n_packets > 0 && u64::from(self.null_packets) == self.n_packets
+    }
+}
+
 /// PAT and PMT of one segment.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct PsiFacts {

@@ -25,8 +25,10 @@ fn run(load: &MediaLoad<'_>, _: &Params, out: &mut Outcome) {
         Some(f) if f.container == Container::Empty => "0 bytes",
         Some(f) if load.response.status == 200 && f.n_issues == 0 => {
             let without_media = match f.container {
+                // Without tables nobody knows what is in it: that is another fault.
                 Container::MpegTs => {
-                    f.ts.as_ref().is_some_and(|ts| ts.n_packets > 0)
+                    let ts = f.ts.as_ref().filter(|ts| ts.n_packets > 0);
+                    ts.is_some_and(|ts| ts.psi.n_pmt > 0 || ts.pat_pmt_first || ts.is_all_null())
                         && f.elementary.iter().all(|e| e.n_access_units == 0 && e.payload_bytes == 0)
                 }
                 Container::IsoBmff => f.mp4.as_ref().is_some_and(|mp4| mp4.mdat_bytes == 0),

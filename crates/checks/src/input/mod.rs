@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use ow_domain::capture::{BodyEnd, Capture, FailureKind, ObjectKind, Outcome, Phase, Response, Track, TrackKind};
-use ow_domain::facts::{EsKind, SegmentFacts};
+use ow_domain::facts::{Container, EsKind, SegmentFacts, TsFacts};
 use ow_domain::policy::ChannelPolicy;
 use ow_domain::{Span, Time, TrackId};
 use ow_hls::{Issue, MediaPlaylist};
 use ow_timeline::Step;
 
-pub use crate::judge::memory::{MvpMemory, PastInit, PastSegment, RewriteVerdict};
+use crate::judge::memory::TrackMemory;
+pub use crate::judge::memory::{History, MvpMemory, PastInit, PastSegment, RewriteVerdict, Sample};
 
 /// One request, finished or failed.
 pub struct Load<'a> {
@@ -113,6 +114,10 @@ pub struct MediaLoad<'a> {
     pub init: Option<&'a PastInit>,
     /// The segment just before, by number and in the same timeline, if its bytes were read.
     pub before: Option<&'a PastSegment>,
+    /// Sizes of the segments of this rendition, this one included; `None` where the rendition is not known.
+    pub history: Option<&'a History>,
+    /// All renditions of the stream.
+    pub(crate) tracks: &'a BTreeMap<TrackId, TrackMemory>,
 }
 
 /// All renditions of one stream, after one of their playlists was judged.
@@ -149,6 +154,27 @@ pub struct Measured {
 }
 
 impl MediaLoad<'_> {
+    /// Media sequence number or segment number.
+    pub fn number(&self) -> Option<u64> {
+        self.capture.promised.as_ref()?.number
+    }
+
+    /// The bytes are encrypted as a whole: nothing inside can be told.
+    pub fn is_hidden(&self) -> bool {
+        self.capture.promised.as_ref().is_some_and(|p| p.key_method.as_deref() == Some("AES-128"))
+    }
+
+    /// Facts of a whole segment that is a transport stream one can read.
+    pub fn ts(&self) -> Option<&TsFacts> {
+        let is_segment = self.capture.object == ObjectKind::Segment && self.is_whole() && !self.is_hidden();
+        self.facts.filter(|f| is_segment && f.container == Container::MpegTs)?.ts.as_ref()
+    }
+
+    /// The container could be read, so that times, rates and codecs found in it can be believed (CHECKS 1.3).
+    pub fn is_sound(&self) -> bool {
+        !self.is_hidden() && self.facts.is_some_and(is_sound)
+    }
+
     /// The bytes are the whole segment, not a part of it asked for by the probe.
     pub fn is_whole(&self) -> bool {
         self.response.status == 200 || self.capture.promised.as_ref().is_some_and(|p| p.byte_range.is_some())
@@ -163,7 +189,7 @@ impl MediaLoad<'_> {
     /// Media time of a whole segment of sound or pictures; trick-play and text have none.
     pub fn measured_duration(&self) -> Option<Measured> {
         let is_timed = !self.track.is_some_and(|t| matches!(t.kind, TrackKind::Text | TrackKind::Trick));
-        if self.capture.object != ObjectKind::Segment || !self.is_whole() || !is_timed {
+        if self.capture.object != ObjectKind::Segment || !self.is_whole() || !is_timed || !self.is_sound() {
             return None;
         }
         let main = self.facts.and_then(|f| f.main()).filter(|m| matches!(m.kind, EsKind::Video | EsKind::Audio));
@@ -171,6 +197,20 @@ impl MediaLoad<'_> {
         let scaled = |ticks: i64| Span::from_secs(1).mul_ratio(ticks, i64::from(main.timescale));
         let access_unit = main.access_unit_duration.map_or(Span::ZERO, scaled);
         Some(Measured { duration: scaled(main.duration?), access_unit })
+    }
+}
+
+/// Continuity errors in one segment from which on its times are worth nothing.
+const MANY_LOST: u32 = 10;
+
+/// The tables came first, and not too much was lost.
+pub(crate) fn is_sound(facts: &SegmentFacts) -> bool {
+    match (&facts.ts, facts.container) {
+        (Some(ts), Container::MpegTs) => {
+            let has_tables = ts.psi.n_pmt > 0 || ts.pat_pmt_first;
+            ts.sync_losses == 0 && has_tables && !ts.psi.pes_before_pmt && ts.cc_errors < MANY_LOST
+        }
+        _ => true,
     }
 }
 

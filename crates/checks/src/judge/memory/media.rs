@@ -7,6 +7,8 @@ use ow_domain::facts::SegmentFacts;
 use ow_domain::{Span, Time};
 use serde::{Deserialize, Serialize};
 
+use super::history::{History, Sample};
+
 /// Renditions are fetched in bursts and out of order; more than this apart is no neighbour.
 const MAX_PAST: usize = 4;
 
@@ -16,6 +18,7 @@ const MAX_PAST: usize = 4;
 pub(crate) struct MediaMemory {
     pub init: Option<PastInit>,
     past: VecDeque<PastSegment>,
+    pub history: History,
 }
 
 /// The initialization section read last.
@@ -53,6 +56,22 @@ impl MediaMemory {
     /// Another timeline began: numbers mean other segments.
     pub fn forget_segments(&mut self) {
         self.past.clear();
+        self.history.forget_segments();
+    }
+
+    /// The segments read last, at most four.
+    pub fn past(&self) -> impl DoubleEndedIterator<Item = &PastSegment> {
+        self.past.iter()
+    }
+
+    /// Adds a whole segment to the sums, before it is judged.
+    pub fn count(&mut self, capture: &Capture, bytes: u64, media: Span) {
+        let Some((promised, number)) = capture.promised.as_ref().and_then(|p| Some((p, p.number?))) else { return };
+        let main = capture.facts.as_ref().and_then(SegmentFacts::main);
+        let payload = main.and_then(|m| u64::from_str_radix(m.payload_digest.as_deref()?, 16).ok());
+        let sample = Sample { number, discontinuity: promised.discontinuity, bytes, media, payload };
+        let inter = main.and_then(|m| m.inter_frames).filter(|s| s.n > 0).map(|s| s.mean);
+        self.history.add(capture.exchange.t_end, sample, inter);
     }
 
     pub fn remember(&mut self, capture: &Capture, response: &Response) {

@@ -1,5 +1,6 @@
 //! What a judge remembers of hosts, streams and renditions. All of it is bounded and part of snapshots.
 
+mod history;
 mod media;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -9,6 +10,7 @@ use ow_domain::{Span, Time, TrackId};
 use ow_timeline::HlsTracker;
 use serde::{Deserialize, Serialize};
 
+pub use history::{History, Sample};
 pub(crate) use media::MediaMemory;
 pub use media::{PastInit, PastSegment};
 

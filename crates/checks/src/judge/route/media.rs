@@ -1,11 +1,14 @@
 //! Segments and initialization sections.
 
+use std::collections::BTreeMap;
+
 use ow_domain::capture::{BodyEnd, ObjectKind, TrackKind};
+use ow_domain::{Span, TrackId};
 
 use super::{response, short_hash};
 use crate::alarms::Alarms;
 use crate::input::MediaLoad;
-use crate::judge::memory::{MAX_DIGESTS, StreamMemory};
+use crate::judge::memory::{MAX_DIGESTS, StreamMemory, TrackMemory};
 use crate::judge::run::{About, Runner};
 
 /// Judges a segment or an initialization section that arrived completely, and remembers it for the next.
@@ -36,29 +39,33 @@ pub(super) fn media(stream: &mut StreamMemory, alarms: &mut Alarms, run: &mut Ru
         }
     }
     let target_duration = memory.as_ref().and_then(|m| m.target_duration);
-    let Some(memory) = memory else {
-        let input = MediaLoad {
-            capture,
-            response,
-            facts: capture.facts.as_ref(),
-            track: capture.track.as_ref(),
-            target_duration,
-            init: None,
-            before: None,
-        };
-        run.checks(alarms, about, &input);
-        return;
-    };
-    let number = capture.promised.as_ref().and_then(|p| p.number).filter(|_| is_segment);
-    let input = MediaLoad {
+    let mut input = MediaLoad {
         capture,
         response,
         facts: capture.facts.as_ref(),
         track: capture.track.as_ref(),
         target_duration,
-        init: memory.media.init.as_ref(),
-        before: number.and_then(|n| memory.media.before(n)),
+        init: None,
+        before: None,
+        history: None,
+        tracks: &NO_TRACKS,
     };
+    if let Some(memory) = memory.filter(|_| is_segment && input.is_whole()) {
+        let duration = input.measured_duration().map(|m| m.duration).or(input.declared_duration());
+        memory.media.count(capture, response.body_bytes, duration.unwrap_or(Span::ZERO));
+    }
+    if let Some(memory) = about.track.and_then(|id| stream.tracks.get(id)) {
+        let number = input.number().filter(|_| is_segment);
+        input.init = memory.media.init.as_ref();
+        input.before = number.and_then(|n| memory.media.before(n));
+        input.history = Some(&memory.media.history);
+    }
+    input.tracks = &stream.tracks;
     run.checks(alarms, about, &input);
-    memory.media.remember(capture, response);
+    if let Some(memory) = about.track.and_then(|id| stream.tracks.get_mut(id)) {
+        memory.media.remember(capture, response);
+    }
 }
+
+/// Before the renditions are looked at.
+static NO_TRACKS: BTreeMap<TrackId, TrackMemory> = BTreeMap::new();

@@ -1,8 +1,8 @@
 //! What the segments of fixtures hold.
 
-use ow_domain::facts::{Container, ElementaryFacts, EsKind, Mp4Facts, SegmentFacts, TsFacts};
+use ow_domain::facts::{Container, ElementaryFacts, EsKind, Mp4Facts, SegmentFacts};
 
-use super::Words;
+use super::{Words, ts};
 
 /// `segment num=101 dur=6 media=6.04 fps=25 nokey text empty-ts empty-mdat`
 pub fn facts(words: &Words<'_>) -> SegmentFacts {
@@ -17,15 +17,15 @@ pub fn facts(words: &Words<'_>) -> SegmentFacts {
         let mp4 = Mp4Facts { boxes: vec!["moof".into(), "mdat".into()], ..Mp4Facts::default() };
         return SegmentFacts { container: Container::IsoBmff, mp4: Some(mp4), ..SegmentFacts::default() };
     }
-    let ts = Some(TsFacts { n_packets: 1_000, pat_pmt_first: true, ..TsFacts::default() });
+    let clean = Some(ts::clean());
     if words.has("empty-ts") {
-        return SegmentFacts { container: Container::MpegTs, ts, ..SegmentFacts::default() };
+        return SegmentFacts { container: Container::MpegTs, ts: clean, ..SegmentFacts::default() };
     }
     let media = words.number("media").or(words.number("dur")).unwrap_or(6.0);
     let fps = words.number("fps").unwrap_or(25.0);
     let kind =
         if words.options.get("track").is_some_and(|t| t.starts_with("audio")) { EsKind::Audio } else { EsKind::Video };
-    SegmentFacts {
+    let mut facts = SegmentFacts {
         container: Container::MpegTs,
         elementary: vec![ElementaryFacts {
             kind,
@@ -38,7 +38,9 @@ pub fn facts(words: &Words<'_>) -> SegmentFacts {
             payload_bytes: 2_900_000,
             ..ElementaryFacts::default()
         }],
-        ts,
+        ts: clean,
         ..SegmentFacts::default()
-    }
+    };
+    ts::apply(words, &mut facts);
+    facts
 }

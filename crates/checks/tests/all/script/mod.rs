@@ -2,6 +2,7 @@
 
 mod media;
 mod playlist;
+mod ts;
 
 use std::collections::BTreeMap;
 
@@ -283,12 +284,12 @@ fn capture(words: &Words<'_>, at: Time, seq: u64) -> Capture {
         job_revision: 1,
         seq,
         object,
-        track: (object != ObjectKind::Mvp).then(|| track(track_name)),
+        track: (object != ObjectKind::Mvp).then(|| declared(track_name, words)),
         promised: is_segment.then(|| Promised {
             number,
             duration_us: Some(Span::from_secs_f64(words.number("dur").unwrap_or(6.0)).micros()),
             byte_range: None,
-            discontinuity: false,
+            discontinuity: words.has("disc"),
             listed_at: at,
             independent: words.has("independent"),
             from_edge: 0,
@@ -326,6 +327,24 @@ fn capture(words: &Words<'_>, at: Time, seq: u64) -> Capture {
     }
 }
 
+/// The rendition as the manifest declares it: `bandwidth= average= codecs= res= lang= muxed`.
+fn declared(name: &str, words: &Words<'_>) -> Track {
+    let mut track = track(name);
+    let number = |key: &str| words.number(key).map(|n| n as u64);
+    track.bandwidth = number("bandwidth").or(track.bandwidth);
+    track.average_bandwidth = number("average");
+    track.codecs = words.options.get("codecs").map(|c| (*c).to_owned());
+    track.language = words.options.get("lang").map(|l| (*l).to_owned());
+    if words.has("muxed") {
+        track.kind = TrackKind::Muxed;
+    }
+    if let Some(size) = words.options.get("res") {
+        let (width, height) = size.split_once('x').expect("WxH");
+        (track.width, track.height) = (width.parse().ok(), height.parse().ok());
+    }
+    track
+}
+
 fn track(name: &str) -> Track {
     let kind = match name.split('-').next() {
         Some("audio") => TrackKind::Audio,
@@ -335,7 +354,8 @@ fn track(name: &str) -> Track {
     Track {
         id: TrackId::new(name).unwrap(),
         kind,
-        bandwidth: Some(4_000_000),
+        // Audio renditions declare no bit rate.
+        bandwidth: (kind != TrackKind::Audio).then_some(5_000_000),
         average_bandwidth: None,
         width: None,
         height: None,
@@ -366,7 +386,11 @@ fn outcome(words: &Words<'_>, kind: &str, t_end: Time) -> (Outcome, Option<Strin
         body_end = serde_json::from_value(named(end)).unwrap();
         body = None;
     }
-    let bytes = words.number("bytes").map_or(body.as_ref().map_or(3_000_000, |b| b.len() as u64), |b| b as u64);
+    // A segment has 4 Mbit/s, sound 128 kbit/s, unless it says otherwise.
+    let is_audio = words.options.get("track").is_some_and(|t| t.starts_with("audio"));
+    let media = words.number("media").or(words.number("dur")).unwrap_or(6.0);
+    let usual = body.as_ref().map_or((media * if is_audio { 16_000.0 } else { 500_000.0 }) as u64, |b| b.len() as u64);
+    let bytes = words.number("bytes").map_or(usual, |b| b as u64);
     let identity = words.options.get("digest").map(|d| (*d).to_owned()).or_else(|| body.clone());
     let mut headers = vec![("server".to_owned(), "packager".to_owned())];
     if let Some(age) = words.options.get("age") {
