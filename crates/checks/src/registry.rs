@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use ow_domain::Severity;
 
-use crate::input::{Load, MediaLoad, MvpLoad, PlaylistLoad, PlaylistStep, Renditions};
+use crate::input::{Load, MediaLoad, MvpLoad, PlaylistLoad, PlaylistStep, ProbeLoad, ProbeSilence, Renditions};
 use crate::outcome::Outcome;
 
 /// One entry of the catalogue. Made by [`check!`](crate::check) in the file of the check.
@@ -69,6 +69,8 @@ pub enum Scope {
     Host,
     Stream,
     Track,
+    /// A fetcher process: no stream, the process in place of the rendition.
+    Probe,
 }
 
 /// Declares [`Run`], [`InputKind`] and what feeds one from the other. A new kind of input is one line in the call.
@@ -117,7 +119,7 @@ pub(crate) trait Given {
     fn give(&self, run: &Run, params: &[f64], out: &mut Outcome);
 }
 
-inputs!(Load, MvpLoad, PlaylistLoad, PlaylistStep, MediaLoad, Renditions);
+inputs!(ProbeLoad, ProbeSilence, Load, MvpLoad, PlaylistLoad, PlaylistStep, MediaLoad, Renditions);
 
 /// Place in the catalogue and function of every check that looks at `kind`, in the order of the catalogue.
 pub(crate) fn by_input(kind: InputKind) -> &'static [(usize, Run)] {
@@ -154,9 +156,9 @@ pub const FAMILIES: [&str; 18] = [
 ];
 
 impl CheckDef {
-    /// Transport and parse checks may raise while a channel starts.
+    /// Transport, parse and self checks may raise while a channel starts.
     pub fn raises_in_grace(&self) -> bool {
-        self.id.starts_with("http-") || self.id.ends_with("-parse-error")
+        self.id.starts_with("http-") || self.id.starts_with("self-") || self.id.ends_with("-parse-error")
     }
 
     /// Family prefix of the id: one of [`FAMILIES`].

@@ -30,7 +30,8 @@ fn run(load: &Load<'_>, _: &Params, out: &mut Outcome) {
         out.pass();
         return;
     }
-    if !load.capture.retry {
+    // 429: the host means us, not players (self-rate-limited).
+    if !load.capture.retry || response.status == 429 {
         out.unknown();
         return;
     }

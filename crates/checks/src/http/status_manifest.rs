@@ -33,6 +33,11 @@ fn run(load: &Load<'_>, _: &Params, out: &mut Outcome) {
             out.pass();
             return;
         }
+        // The host means us, not players: self-rate-limited.
+        (Some(response), _) if response.status == 429 => {
+            out.unknown();
+            return;
+        }
         (Some(response), _) => (status_reason(response.status), response.status.to_string()),
         (None, Some((_, FailureKind::TooManyRedirects | FailureKind::RedirectLoop | FailureKind::BadRedirect))) => {
             ("redirect", format!("{} redirects without an answer", load.capture.exchange.redirects.len()))

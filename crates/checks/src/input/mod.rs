@@ -5,12 +5,28 @@ use std::collections::BTreeMap;
 use ow_domain::capture::{BodyEnd, Capture, FailureKind, ObjectKind, Outcome, Phase, Response, Track, TrackKind};
 use ow_domain::facts::{Container, EsKind, SegmentFacts, TsFacts};
 use ow_domain::policy::ChannelPolicy;
+use ow_domain::probe::ProbeFacts;
 use ow_domain::{Span, Time, TrackId};
 use ow_hls::{Issue, MediaPlaylist};
 use ow_timeline::Step;
 
 use crate::judge::memory::TrackMemory;
 pub use crate::judge::memory::{History, MvpMemory, PastInit, PastSegment, RewriteVerdict, Sample};
+
+/// What a fetcher measured of itself.
+pub struct ProbeLoad<'a> {
+    pub facts: &'a ProbeFacts,
+}
+
+/// How long nothing was heard of a fetcher, at a tick.
+pub struct ProbeSilence<'a> {
+    pub silent: Span,
+    /// Channels it held when it reported last; `None` when the probe never had a fetcher.
+    pub held: Option<u32>,
+    /// Others hold them now.
+    pub taken_over: bool,
+    pub policy: &'a ChannelPolicy,
+}
 
 /// One request, finished or failed.
 pub struct Load<'a> {

@@ -4,6 +4,7 @@
 //! `route` decides which checks see a capture, `run` feeds what they say to the alarms, `memory` is what is
 //! remembered, `measures` the numbers on the side.
 
+pub(crate) mod blind;
 pub(crate) mod measures;
 pub(crate) mod memory;
 mod route;
@@ -12,16 +13,18 @@ mod run;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ow_domain::capture::Capture;
+use ow_domain::capture::{Capture, ObjectKind};
 use ow_domain::policy::ChannelPolicy;
+use ow_domain::probe::probe_of;
 use ow_domain::verdict::{Condition, Evidence, Measures, Position, StreamState, Subject, Verdict};
-use ow_domain::{ProbeId, Severity, Span, StreamId, Time};
+use ow_domain::{ProbeId, Severity, Span, StreamId, Time, TrackId};
 use serde::{Deserialize, Serialize};
 
 use crate::alarms::{Alarms, merge};
 use crate::registry;
 use crate::settings::Settings;
-use memory::{HostMemory, StreamMemory};
+use blind::Blind;
+use memory::{HostMemory, Reports, StreamMemory};
 
 /// A verdict is published at least this often.
 const VERDICT_EVERY: Span = Span::from_secs(60);
@@ -91,6 +94,12 @@ pub(crate) struct ProbeMemory {
     streams: BTreeMap<StreamId, StreamMemory>,
     hosts: BTreeMap<String, HostMemory>,
     alarms: Alarms,
+    /// What the probe cannot know now.
+    #[serde(default)]
+    blind: Blind,
+    /// Its reports about itself, where the policy is its own.
+    #[serde(default)]
+    reports: Reports,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -169,13 +178,26 @@ impl ChannelJudge {
         self.position = position;
         self.now = self.now.max(capture.exchange.t_end);
         let wanted = self.policy.probes.is_empty() || self.policy.probes.contains(&capture.probe);
-        let known_stream = self.policy.streams.iter().any(|s| s.stream == capture.stream);
+        let is_report = capture.object == ObjectKind::Probe;
+        let known_stream = is_report || self.policy.streams.iter().any(|s| s.stream == capture.stream);
         let room = self.probes.contains_key(&capture.probe) || self.probes.len() < MAX_PROBES;
         let mut changed = false;
         if wanted && known_stream && room && self.policy.enabled {
             let mut memory = self.probes.remove(&capture.probe).unwrap_or_default();
             let mut run = run::Runner::new(self.settings(), &self.policy, self.now, self.in_grace());
-            route::capture(&mut memory, &mut run, capture, &self.policy);
+            match (is_report, &capture.probe_facts) {
+                (true, Some(facts)) => {
+                    route::own::heard(&mut memory.reports, &mut memory.alarms, &mut run, capture, facts);
+                }
+                (true, None) => {}
+                (false, facts) => {
+                    if let Some(facts) = facts {
+                        memory.blind.learn(facts, run.settings(), self.now);
+                    }
+                    run.blind = memory.blind.clone();
+                    route::capture(&mut memory, &mut run, capture, &self.policy);
+                }
+            }
             changed = run.changed;
             judged.findings = run.findings;
             self.evaluated.extend(run.evaluated);
@@ -203,6 +225,14 @@ impl ChannelJudge {
         let settings = self.settings();
         let policy = &self.policy;
         let mut changed = false;
+        if let Some(probe) = probe_of(policy) {
+            let memory = self.probes.entry(probe.clone()).or_default();
+            let mut run = run::Runner::new(settings.clone(), policy, now, false);
+            route::own::silence(&mut memory.reports, &mut memory.alarms, &mut run, probe, self.grace_from);
+            changed = run.changed;
+            judged.findings = run.findings;
+            self.evaluated.extend(run.evaluated);
+        }
         self.probes.retain(|probe, memory| {
             let wanted = policy.probes.is_empty() || policy.probes.contains(probe);
             if !wanted {
@@ -219,13 +249,14 @@ impl ChannelJudge {
             // Compared with the last request to any host: silence of the probe is no proof that a host is gone.
             let asked = memory.hosts.values().filter_map(|h| h.asked_at).max();
             memory.hosts.retain(|_, host| host.asked_at.zip(asked).is_some_and(|(at, last)| last - at < HOST_GONE));
-            let (streams, hosts) = (&memory.streams, &memory.hosts);
+            let (streams, hosts, reports) = (&memory.streams, &memory.hosts, &memory.reports);
             let rules_of = |check: &str| {
                 let index = registry::all().iter().position(|c| c.id == check)?;
                 settings.checks[index].enabled.then(|| settings.rules(index))
             };
             let alive = |subject: &Subject| match (&subject.stream, &subject.track) {
-                (None, _) => subject.host.as_ref().is_none_or(|host| hosts.contains_key(host)),
+                (None, Some(fetcher)) => reports.replicas.keys().any(|name| TrackId::from_text(name) == *fetcher),
+                (None, None) => subject.host.as_ref().is_none_or(|host| hosts.contains_key(host)),
                 (Some(stream), None) => streams.contains_key(stream),
                 (Some(stream), Some(track)) => streams.get(stream).is_some_and(|s| s.tracks.contains_key(track)),
             };
@@ -250,7 +281,7 @@ impl ChannelJudge {
     /// Everything that is wrong now.
     pub fn verdict(&self) -> Verdict {
         let conditions = self.conditions();
-        let ever_ok = self.probes.values().flat_map(|p| p.streams.values()).any(|s| s.ever_ok);
+        let ever_ok = self.probes.values().any(|p| p.reports.ever || p.streams.values().any(|s| s.ever_ok));
         let severity = match conditions.iter().map(|c| c.severity).max() {
             Some(worst) => worst,
             None if ever_ok => Severity::Cleared,

@@ -9,6 +9,7 @@ use ow_domain::verdict::{Evidence, Subject};
 use ow_domain::{Severity, StreamId, Time, TrackId};
 
 use super::Finding;
+use super::blind::Blind;
 use crate::alarms::{Alarms, LastFail, Siblings};
 use crate::hold::Input;
 use crate::input::host_of;
@@ -25,6 +26,8 @@ pub(crate) struct Runner<'a> {
     now: Time,
     in_grace: bool,
     outcome: Outcome,
+    /// What the probe cannot know now.
+    pub blind: Blind,
     /// A condition was raised, changed or cleared.
     pub changed: bool,
     pub findings: Vec<Finding>,
@@ -71,6 +74,7 @@ impl<'a> Runner<'a> {
             now,
             in_grace,
             outcome: Outcome::default(),
+            blind: Blind::default(),
             changed: false,
             findings: Vec::new(),
             panicked: Vec::new(),
@@ -80,6 +84,10 @@ impl<'a> Runner<'a> {
 
     pub fn now(&self) -> Time {
         self.now
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     pub fn policy(&self) -> &'a ChannelPolicy {
@@ -113,7 +121,10 @@ impl<'a> Runner<'a> {
                 self.outcome.evaluations.clear();
                 continue;
             }
-            let evaluations = std::mem::take(&mut self.outcome.evaluations);
+            let mut evaluations = std::mem::take(&mut self.outcome.evaluations);
+            if self.blind.hides(check.id, self.now) {
+                evaluations.iter_mut().for_each(|e| e.result = Result::Unknown);
+            }
             if evaluations.iter().any(|e| !matches!(e.result, Result::Unknown)) {
                 self.evaluated.insert(index);
             }
@@ -179,14 +190,14 @@ fn subject(
     reason: Option<&'static str>,
 ) -> Subject {
     let scope = scope.unwrap_or(check.scope);
-    let of_stream = scope != Scope::Host;
+    let of_stream = !matches!(scope, Scope::Host | Scope::Probe);
     let (protocol, stream): (Option<Protocol>, Option<StreamId>) =
         if of_stream { (Some(about.capture.protocol), Some(about.capture.stream.clone())) } else { (None, None) };
     Subject {
         protocol,
         stream,
         host: (scope == Scope::Host).then(|| host_of(&about.capture.exchange.origin)),
-        track: if scope == Scope::Track { track.or(about.track).cloned() } else { None },
+        track: if matches!(scope, Scope::Track | Scope::Probe) { track.or(about.track).cloned() } else { None },
         reason: reason.map(str::to_owned),
     }
 }

@@ -2,6 +2,7 @@
 
 mod history;
 mod media;
+mod own;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 pub use history::{History, Sample};
 pub(crate) use media::MediaMemory;
 pub use media::{PastInit, PastSegment};
+pub(crate) use own::Reports;
 
 use crate::judge::measures::{StreamWindow, TrackWindow};
 

@@ -5,6 +5,7 @@
 
 mod hls;
 mod media;
+pub(crate) mod own;
 
 use std::collections::BTreeMap;
 
@@ -28,7 +29,7 @@ const CONNECTION_DOUBT: Span = Span::from_secs(5);
 /// Judges one capture.
 pub(crate) fn capture(memory: &mut ProbeMemory, run: &mut Runner<'_>, capture: &Capture, policy: &ChannelPolicy) {
     let now = run.now();
-    let ProbeMemory { streams, hosts, alarms } = memory;
+    let ProbeMemory { streams, hosts, alarms, .. } = memory;
     let stream = streams.entry(capture.stream.clone()).or_insert_with(|| StreamMemory::new(capture.protocol));
     stream.last_capture_at = Some(now);
     let track = track_of(capture);

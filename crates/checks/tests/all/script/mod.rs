@@ -2,6 +2,7 @@
 
 mod media;
 mod playlist;
+mod probe;
 mod ts;
 
 use std::collections::BTreeMap;
@@ -99,6 +100,7 @@ pub fn run(case: &Case) -> Vec<Finding> {
     let mut seq = 0;
     let mut all = Vec::new();
     let mut ignored: Vec<String> = Vec::new();
+    let mut own = probe::Own::new();
     for (number, line) in &case.lines {
         let place = format!("{}:{number} ({}): {line}", case.file, case.name);
         let (input, expected) = line.split_once("=>").map_or((line.as_str(), ""), |(a, b)| (a.trim(), b.trim()));
@@ -116,6 +118,7 @@ pub fn run(case: &Case) -> Vec<Finding> {
                 let found: Vec<String> = judge
                     .conditions()
                     .iter()
+                    .chain(&own.conditions())
                     .filter(|c| !ignored.contains(&c.check))
                     .map(|c| describe(&c.check, c.severity, c.subject.track.as_ref(), c.subject.reason.as_deref()))
                     .collect();
@@ -127,11 +130,18 @@ pub fn run(case: &Case) -> Vec<Finding> {
                 let judge = judge.get_or_insert_with(|| ChannelJudge::new(policy.clone(), START));
                 seq += 1;
                 let position = Position { epoch: 1, seq };
-                let judged = if words.words[0] == "tick" {
+                let mut judged = if words.words[0] == "tick" {
                     judge.tick(at, position)
+                } else if words.has("probe") {
+                    own.report(&words, at, position)
                 } else {
-                    judge.apply(&capture(&words, at, seq), position)
+                    let mut capture = capture(&words, at, seq);
+                    own.attach(&mut capture);
+                    judge.apply(&capture, position)
                 };
+                if words.words[0] == "tick" {
+                    judged.findings.extend(own.tick(at, position));
+                }
                 // A snapshot in between changes nothing.
                 let text = serde_json::to_string(&*judge).unwrap();
                 *judge = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{place}: snapshot: {e}"));
