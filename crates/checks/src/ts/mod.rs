@@ -1,10 +1,24 @@
 //! MPEG-TS segments (CHECKS 3.11).
 
 mod cc_error;
+mod crc_error;
+mod length_not_188;
+mod multi_program;
+mod packed_audio_id3;
+mod parameter_sets_missing;
 mod pat_pmt_missing;
+mod pcr_jump;
+mod pcr_missing;
 mod pid_missing;
+mod pmt_changed;
+mod pts_missing;
+mod pts_order;
+mod scrambled;
+mod stream_type_mismatch;
 mod sync_loss;
+mod tei;
 mod timestamp_jump;
+mod vtt_timestamp_map;
 
 use ow_domain::facts::{ElementaryFacts, EsKind, SegmentFacts};
 
@@ -13,8 +27,27 @@ use crate::outcome::At;
 use crate::registry::{CheckDef, Spec};
 
 /// In the order in which parents come before children.
-pub(crate) const CHECKS: &[&CheckDef] =
-    &[&sync_loss::CHECK, &pat_pmt_missing::CHECK, &cc_error::CHECK, &pid_missing::CHECK, &timestamp_jump::CHECK];
+pub(crate) const CHECKS: &[&CheckDef] = &[
+    &sync_loss::CHECK,
+    &length_not_188::CHECK,
+    &tei::CHECK,
+    &crc_error::CHECK,
+    &pat_pmt_missing::CHECK,
+    &multi_program::CHECK,
+    &cc_error::CHECK,
+    &pid_missing::CHECK,
+    &scrambled::CHECK,
+    &stream_type_mismatch::CHECK,
+    &pmt_changed::CHECK,
+    &pcr_missing::CHECK,
+    &pcr_jump::CHECK,
+    &pts_missing::CHECK,
+    &pts_order::CHECK,
+    &timestamp_jump::CHECK,
+    &parameter_sets_missing::CHECK,
+    &packed_audio_id3::CHECK,
+    &vtt_timestamp_map::CHECK,
+];
 
 /// ITU-T H.222.0, the same as ISO/IEC 13818-1.
 pub(crate) const fn h222(clause: &'static str) -> Spec {

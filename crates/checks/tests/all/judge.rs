@@ -238,7 +238,7 @@ fn measures_come_about_every_ten_seconds() {
     assert_eq!(m.responses["2xx"], 4);
     assert!((m.values["live_latency_seconds"] - 8.0).abs() < 0.01, "{m:?}");
     let track = &m.tracks[0].values;
-    assert_eq!((track["declared_bits_per_second"], track["measured_bits_per_second"]), (4e6, 4e6));
+    assert_eq!((track["declared_bits_per_second"], track["measured_bits_per_second"]), (5e6, 4e6));
     assert_eq!((track["segment_duration_seconds"], track["download_seconds"]), (6.0, 0.5));
 }
 
