@@ -7,6 +7,7 @@
 //! Start reading at [`HlsTracker::step`], then [`Classification`]; on the probe at [`ChannelPlan`].
 
 pub mod cadence;
+pub mod dash;
 mod key;
 mod observation;
 mod record;

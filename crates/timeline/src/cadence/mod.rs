@@ -12,6 +12,7 @@ mod tests;
 
 pub use channel::{Burst, ChannelPlan};
 pub use rendition::HlsCadence;
+pub(crate) use rendition::error_delay;
 
 use ow_domain::{Span, Time};
 use ow_hls::MediaPlaylist;

@@ -264,7 +264,7 @@ impl HlsCadence {
 }
 
 /// Delay after the n-th error in a row, n from 1.
-pub(super) fn error_delay(n_errors: u32, w: Span, settings: &CadenceSettings) -> Span {
+pub(crate) fn error_delay(n_errors: u32, w: Span, settings: &CadenceSettings) -> Span {
     let delay = match n_errors {
         0 | 1 => Span::from_secs(1),
         2 | 3 => w,
