@@ -4,7 +4,9 @@ use std::sync::LazyLock;
 
 use ow_domain::Severity;
 
-use crate::input::{Load, MediaLoad, MvpLoad, PlaylistLoad, PlaylistStep, ProbeLoad, ProbeSilence, Renditions};
+use crate::input::{
+    Load, MediaLoad, MpdLoad, MpdStep, MvpLoad, PlaylistLoad, PlaylistStep, ProbeLoad, ProbeSilence, Renditions,
+};
 use crate::outcome::Outcome;
 
 /// One entry of the catalogue. Made by [`check!`](crate::check) in the file of the check.
@@ -119,7 +121,7 @@ pub(crate) trait Given {
     fn give(&self, run: &Run, params: &[f64], out: &mut Outcome);
 }
 
-inputs!(ProbeLoad, ProbeSilence, Load, MvpLoad, PlaylistLoad, PlaylistStep, MediaLoad, Renditions);
+inputs!(ProbeLoad, ProbeSilence, Load, MvpLoad, MpdLoad, PlaylistLoad, PlaylistStep, MpdStep, MediaLoad, Renditions);
 
 /// Place in the catalogue and function of every check that looks at `kind`, in the order of the catalogue.
 pub(crate) fn by_input(kind: InputKind) -> &'static [(usize, Run)] {

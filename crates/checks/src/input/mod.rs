@@ -1,5 +1,7 @@
 //! What checks are given. Everything is borrowed from the judge for one run.
 
+mod dash;
+
 use std::collections::BTreeMap;
 
 use ow_domain::capture::{BodyEnd, Capture, FailureKind, ObjectKind, Outcome, Phase, Response, Track, TrackKind};
@@ -11,7 +13,9 @@ use ow_hls::{Issue, MediaPlaylist};
 use ow_timeline::Step;
 
 use crate::judge::memory::TrackMemory;
+pub use crate::judge::memory::{DashSegments, Proven};
 pub use crate::judge::memory::{History, MvpMemory, PastInit, PastSegment, RewriteVerdict, Sample};
+pub use dash::{MpdLoad, MpdStep};
 
 /// What a fetcher measured of itself.
 pub struct ProbeLoad<'a> {

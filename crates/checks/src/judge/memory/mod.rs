@@ -1,5 +1,6 @@
 //! What a judge remembers of hosts, streams and renditions. All of it is bounded and part of snapshots.
 
+mod dash;
 mod history;
 mod media;
 mod own;
@@ -11,6 +12,8 @@ use ow_domain::{Span, Time, TrackId};
 use ow_timeline::HlsTracker;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use dash::{DashMemory, MAX_MPD_BYTES, breaks_model};
+pub use dash::{DashSegments, Proven};
 pub use history::{History, Sample};
 pub(crate) use media::MediaMemory;
 pub use media::{PastInit, PastSegment};
@@ -61,6 +64,8 @@ pub(crate) struct StreamMemory {
     pub ever_ok: bool,
     pub growth_at: Option<Time>,
     pub max_height: Option<u32>,
+    #[serde(default)]
+    pub dash: Box<DashMemory>,
     pub window: StreamWindow,
 }
 
@@ -80,6 +85,7 @@ impl StreamMemory {
             ever_ok: false,
             growth_at: None,
             max_height: None,
+            dash: Box::default(),
             window: StreamWindow::default(),
         }
     }

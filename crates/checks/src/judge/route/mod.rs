@@ -1,8 +1,9 @@
 //! Which checks see a capture, with what input, and in which order (CHECKS 1.3): reachability, parse, structure,
 //! timeline, renditions, segments. What a step could not establish, the ones below it are not asked.
 //!
-//! Here is what holds for every capture; `hls` follows playlists, `media` segments.
+//! Here is what holds for every capture; `hls` follows playlists, `dash` MPDs, `media` segments.
 
+mod dash;
 mod hls;
 mod media;
 pub(crate) mod own;
@@ -64,7 +65,11 @@ pub(crate) fn capture(memory: &mut ProbeMemory, run: &mut Runner<'_>, capture: &
         ObjectKind::Mvp | ObjectKind::MediaPlaylist if capture.protocol == Protocol::Hls => {
             hls::playlist(stream, alarms, run, &about, &load, track.clone());
         }
-        ObjectKind::Segment | ObjectKind::Init => media::media(stream, alarms, run, &about),
+        ObjectKind::Mpd if capture.protocol == Protocol::Dash => dash::mpd(stream, alarms, run, &about, &load),
+        ObjectKind::Segment | ObjectKind::Init => {
+            media::media(stream, alarms, run, &about);
+            dash::segment(stream, capture);
+        }
         _ => {}
     }
 }

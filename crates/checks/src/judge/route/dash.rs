@@ -1,0 +1,130 @@
+//! MPDs: one document, across polls, and what their segments add.
+
+use ow_dash::{Document, Mpd};
+use ow_domain::capture::Capture;
+use ow_domain::{Span, TrackId};
+use ow_timeline::dash::{DashObservation, DashOutcome, DashStep, Presentation};
+
+use super::{remember_track, response};
+use crate::alarms::Alarms;
+use crate::input::{BodyKind, Load, MpdLoad, MpdStep};
+use crate::judge::memory::{Age, MAX_MPD_BYTES, StreamMemory, breaks_model};
+use crate::judge::run::{About, Runner};
+
+/// Judges an answer to a request for the MPD.
+pub(super) fn mpd(
+    stream: &mut StreamMemory,
+    alarms: &mut Alarms,
+    run: &mut Runner<'_>,
+    about: &About<'_>,
+    load: &Load<'_>,
+) {
+    let capture = about.capture;
+    let not_modified = load.response().is_some_and(|r| r.status == 304);
+    let fresh = match &capture.body {
+        Some(body) if load.body == BodyKind::Mpd => Some((body.text.clone(), capture.exchange.base_url().to_owned())),
+        _ => None,
+    };
+    let Some((text, url)) = fresh.or_else(|| stream.dash.text.clone().filter(|_| not_modified)) else {
+        stream.dash.tracker.step(&observation(capture, DashOutcome::Failed));
+        return;
+    };
+    let (document, issues) = ow_dash::parse(text.as_bytes());
+    let mpd = document.as_mpd();
+    let input = MpdLoad { capture, policy: run.policy(), mpd, issues: &issues };
+    run.checks(alarms, about, &input);
+    let readable = mpd.filter(|_| !issues.iter().any(|issue| breaks_model(issue.kind)));
+    let Some(mpd) = readable.filter(|_| !matches!(document, Document::Patch(_))) else {
+        stream.dash.tracker.step(&observation(capture, DashOutcome::Failed));
+        return;
+    };
+    let presentation = Presentation::read(mpd, &url, capture.exchange.t_req);
+    let outcome = match not_modified {
+        true => DashOutcome::NotModified(&presentation),
+        false => DashOutcome::Ok(&presentation),
+    };
+    let step = stream.dash.tracker.step(&observation(capture, outcome));
+    if step.has_mpd() {
+        judge(stream, alarms, run, about, &step, mpd, &presentation);
+    }
+    if step.is_accepted() && !not_modified {
+        stream.dash.text = (text.len() <= MAX_MPD_BYTES).then_some((text, url));
+        stream.dash.digest = response(capture).and_then(|r| r.digest.clone());
+    }
+}
+
+fn observation<'a>(capture: &'a Capture, outcome: DashOutcome<'a>) -> DashObservation<'a> {
+    DashObservation {
+        t_req: capture.exchange.t_req,
+        t_end: capture.exchange.t_end,
+        age: capture.exchange.header("age").and_then(|v| v.trim().parse().ok()).map(Span::from_secs),
+        outcome,
+    }
+}
+
+fn judge(
+    stream: &mut StreamMemory,
+    alarms: &mut Alarms,
+    run: &mut Runner<'_>,
+    about: &About<'_>,
+    step: &DashStep,
+    mpd: &Mpd,
+    presentation: &Presentation,
+) {
+    let capture = about.capture;
+    if step.is_accepted() {
+        for (_, view) in presentation.tracks() {
+            remember_track(stream, &view.track, capture, run.policy(), run.now());
+        }
+        for track in &step.tracks {
+            let Some(memory) = stream.tracks.get_mut(&track.track) else { continue };
+            memory.target_duration = track.nominal.or(memory.target_duration);
+            if let Some(age) = track.age {
+                memory.age = Some(Age {
+                    at: step.t_end,
+                    first_seen_end: age.first_seen_end,
+                    age: age.age,
+                    age_at_origin: age.age_at_origin,
+                    newest_msn: 0,
+                });
+                memory.window.latency = track.edge_at.map(|edge| step.t_end - edge);
+            }
+        }
+    }
+    let tracks: Vec<TrackId> = stream.tracks.keys().cloned().collect();
+    let about = About { tracks: &tracks, ..*about };
+    let input = MpdStep {
+        capture,
+        policy: run.policy(),
+        step,
+        mpd,
+        presentation,
+        previous_digest: stream.dash.digest.as_deref(),
+        segments: &stream.dash.segments,
+    };
+    run.checks(alarms, &about, &input);
+}
+
+/// Remembers that a segment answered: for computed lists the only proof that there is something new.
+pub(super) fn segment(stream: &mut StreamMemory, capture: &Capture) {
+    let (Some(track), Some(promised)) = (&capture.track, &capture.promised) else { return };
+    let Some(dash) = promised.dash.as_ref().filter(|_| capture.exchange.is_complete_success()) else { return };
+    let end = i128::from(dash.time) + i128::from(dash.duration) - i128::from(dash.pto);
+    let end = end * 1_000_000 / i128::from(dash.timescale.max(1)) + i128::from(dash.period_start_us);
+    let end = Span::from_micros(i64::try_from(end).unwrap_or(i64::MAX));
+    let before = stream.dash.segments.newest(&track.id).map(|p| p.end);
+    stream.dash.segments.remember(&track.id, capture.exchange.t_req, end);
+    if let Some(memory) = stream.tracks.get_mut(&track.id)
+        && !dash.explicit
+        && before.is_none_or(|before| end > before)
+    {
+        let at = capture.exchange.t_end;
+        memory.age = Some(Age {
+            at,
+            first_seen_end: at,
+            age: Span::ZERO,
+            age_at_origin: None,
+            newest_msn: promised.number.unwrap_or(0),
+        });
+    }
+}
