@@ -7,6 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use ow_domain::Severity;
 use ow_service::HumanDuration;
 
+use crate::when::When;
+
 /// Watches live HLS and DASH channels at the packager and tells the NOC what is wrong.
 #[derive(Debug, Parser)]
 #[command(
@@ -42,6 +44,10 @@ pub enum Command {
     Up(UpArgs),
     /// Watch streams for a while without any server and report what is wrong.
     Check(CheckArgs),
+    /// Record what a stream answers for a while, to be judged again by `replay`.
+    Capture(CaptureArgs),
+    /// Judge recorded captures again, and compare with what was said then or with another policy.
+    Replay(ReplayArgs),
     /// Bring the configuration to what the files say.
     Apply(ApplyArgs),
     /// Print the stored configuration as YAML that `apply` takes back.
@@ -156,6 +162,78 @@ pub struct CheckArgs {
     /// PEM file with further trusted authorities.
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "The file is a zstd frame of JSON lines: `zstdcat FILE | jq .` shows it. It holds the URLs that were asked for with
+their queries, so it is readable by its owner only; the values of --header are not in it.
+
+Examples:
+  ottwatch capture https://packager/vtv3/master.m3u8 --for 10m -o vtv3.jsonl.zst
+  ottwatch capture https://packager/vtv3/manifest.mpd --header 'Authorization: Bearer 123'
+  ottwatch replay vtv3.jsonl.zst"
+)]
+pub struct CaptureArgs {
+    /// Entry URL: multivariant or media playlist, MPD.
+    pub url: String,
+    /// How long to watch.
+    #[arg(long = "for", value_name = "DURATION", default_value = "5m")]
+    pub duration: HumanDuration,
+    /// The bundle to write; default: named after the start, in the current folder.
+    #[arg(short = 'o', long = "output", value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Sent with every request; may be given several times.
+    #[arg(long = "header", value_name = "NAME: VALUE")]
+    pub headers: Vec<String>,
+    /// Name of the channel in the bundle.
+    #[arg(long, default_value = "captured")]
+    pub channel: String,
+    /// Template document (YAML) with thresholds and limits.
+    #[arg(long, value_name = "FILE")]
+    pub template: Option<PathBuf>,
+    /// PEM file with further trusted authorities.
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Times: RFC 3339 (2026-11-22T09:41:07Z), `now`, or that long ago: -90s, -5m, -2h.
+
+Exit codes: 0 no difference, 1 a difference (of verdicts to those published; with --policy, of alarms), 64 wrong usage,
+69 a server does not answer or nothing is recorded.
+
+Examples:
+  ottwatch replay --from -30m --channel vtv3-hd
+  ottwatch replay --from 2026-11-22T09:00:00Z --to 2026-11-22T10:00:00Z --policy stricter.yaml
+  ottwatch replay vtv3.jsonl.zst --json")]
+pub struct ReplayArgs {
+    /// Bundle written by `ottwatch capture`; without one the captures of the stream are judged.
+    pub bundle: Option<PathBuf>,
+    /// Begin of the range.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, required_unless_present = "bundle")]
+    pub from: Option<When>,
+    /// End of the range.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub to: Option<When>,
+    /// Only this channel.
+    #[arg(long, value_name = "ID")]
+    pub channel: Option<String>,
+    /// Judge by this policy too, and show which alarms would differ: a YAML file with a Channel (and its templates) or
+    /// a Template, or a compiled policy (JSON).
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+    /// Captures of so long before --from are judged too, unseen, so that the state at --from is the one of then.
+    #[arg(long, value_name = "DURATION", default_value = "15m")]
+    pub warm_up: HumanDuration,
+    /// Only verdicts whose list of conditions changed.
+    #[arg(long)]
+    pub changes: bool,
+    /// One JSON object a line.
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub connect: ConnectArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -324,6 +402,9 @@ mod tests {
             "ottwatch check http://h/a.m3u8 http://h/b.mpd --for 90s -o junit --fail-on major --ca ca.pem",
             "ottwatch apply -f a.yaml -f dir --dry-run",
             "ottwatch tail alert.> -n 1",
+            "ottwatch capture http://h/a.m3u8 --for 5m -o a.jsonl.zst --header a:b",
+            "ottwatch replay --from -30m --to now --channel vtv3 --policy p.yaml --json",
+            "ottwatch replay a.jsonl.zst",
             "ottwatch alarms ls --severity critical,major --state all",
             "ottwatch alert-router --check-config",
         ] {
@@ -331,5 +412,7 @@ mod tests {
         }
         assert!(Cli::try_parse_from(["ottwatch", "check", "http://h/a", "--for", "60"]).is_err());
         assert!(Cli::try_parse_from(["ottwatch", "check", "http://h/a", "--fail-on", "fatal"]).is_err());
+        assert!(Cli::try_parse_from(["ottwatch", "replay"]).is_err());
+        assert!(Cli::try_parse_from(["ottwatch", "replay", "--from", "yesterday"]).is_err());
     }
 }

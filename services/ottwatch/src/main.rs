@@ -1,17 +1,20 @@
 //! `ottwatch`: the one binary. A subcommand per service, `up` for all of them, and the command-line client.
 
 mod alarms;
+mod capture;
 mod check;
 mod cli;
 mod config_cmd;
 mod doctor;
 mod gen_docs;
 mod origin_cmd;
+mod replay;
 mod runfile;
 mod services;
 mod settings;
 mod tail;
 mod up;
+mod when;
 
 use std::process::ExitCode;
 
@@ -78,6 +81,8 @@ async fn run(command: Command) -> Result<Exit> {
     match command {
         Command::Up(args) => Ok(up::main(&args).await),
         Command::Check(args) => check::main(&args).await,
+        Command::Capture(args) => capture::main(&args).await,
+        Command::Replay(args) => replay::main(&args).await,
         Command::Apply(args) => {
             let store = open_store(&args.connect)?;
             let bus = if args.dry_run { None } else { connect_bus(&args.connect).await };

@@ -107,6 +107,16 @@ pub fn endpoints(args: &ConnectArgs) -> Result<Endpoints, RunFileError> {
     })
 }
 
+/// The NATS server that the arguments name, else that of the run file.
+pub fn nats(args: &ConnectArgs) -> Result<String, RunFileError> {
+    args.nats.clone().map_or_else(|| RunFile::read(&args.home).map(|file| file.nats), Ok)
+}
+
+/// The PostgreSQL server that the arguments name, else that of the run file.
+pub fn postgres(args: &ConnectArgs) -> Result<String, RunFileError> {
+    args.postgres.clone().map_or_else(|| RunFile::read(&args.home).map(|file| file.postgres), Ok)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,6 +4,7 @@ mod report;
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ use crate::cli::{CheckArgs, Output};
 use report::{Report, ReportFinding};
 
 /// What a template sets for all URLs.
-struct Terms {
+pub struct Terms {
     class: ChannelClass,
     depth: Depth,
     limits: FetchLimits,
@@ -37,7 +38,7 @@ struct Terms {
 }
 
 pub async fn main(args: &CheckArgs) -> Result<Exit> {
-    let terms = match terms(args) {
+    let terms = match terms(args.template.as_deref(), args.ca.as_deref()) {
         Ok(terms) => Arc::new(terms),
         Err(problems) => {
             for problem in problems {
@@ -84,12 +85,12 @@ pub async fn main(args: &CheckArgs) -> Result<Exit> {
     Ok(report::exit_of(&reports, args.fail_on))
 }
 
-fn is_http(url: &str) -> bool {
+pub fn is_http(url: &str) -> bool {
     url::Url::parse(url).is_ok_and(|u| matches!(u.scheme(), "http" | "https") && u.has_host())
 }
 
 /// Defaults, then the template, then the options.
-fn terms(args: &CheckArgs) -> Result<Terms, Vec<String>> {
+pub fn terms(template: Option<&Path>, ca: Option<&Path>) -> Result<Terms, Vec<String>> {
     let mut terms = Terms {
         class: ChannelClass::default(),
         depth: Depth::default(),
@@ -97,7 +98,7 @@ fn terms(args: &CheckArgs) -> Result<Terms, Vec<String>> {
         checks: CheckSettings::default(),
         ladder: None,
     };
-    if let Some(path) = &args.template {
+    if let Some(path) = template {
         let name = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|e| vec![format!("{name}: cannot be read: {e}")])?;
         let documents = ow_config::read(&[SourceFile { name: name.clone(), text }])
@@ -116,7 +117,7 @@ fn terms(args: &CheckArgs) -> Result<Terms, Vec<String>> {
             ladder: settings.ladder,
         };
     }
-    if let Some(path) = &args.ca {
+    if let Some(path) = ca {
         let pem =
             std::fs::read_to_string(path).map_err(|e| vec![format!("--ca {}: cannot be read: {e}", path.display())])?;
         if !pem.contains("BEGIN CERTIFICATE") {
@@ -129,8 +130,8 @@ fn terms(args: &CheckArgs) -> Result<Terms, Vec<String>> {
     Ok(terms)
 }
 
-/// Names of one look at one URL.
-fn policy(index: usize, url: &str, terms: &Terms) -> Result<ChannelPolicy> {
+/// The policy of one look at one URL, by probe `check`.
+pub fn policy(channel: ChannelId, url: &str, terms: &Terms) -> Result<ChannelPolicy> {
     let path = url.split(['?', '#']).next().unwrap_or_default();
     let protocol = if path.ends_with(".mpd") { Protocol::Dash } else { Protocol::Hls };
     let stream = StreamJob {
@@ -141,7 +142,7 @@ fn policy(index: usize, url: &str, terms: &Terms) -> Result<ChannelPolicy> {
         depth: terms.depth,
     };
     Ok(ChannelPolicy {
-        channel: ChannelId::new(&format!("check-{index}"))?,
+        channel,
         name: printable_url(url),
         revision: 1,
         enabled: true,
@@ -168,7 +169,7 @@ async fn watch(
     duration: Duration,
     stop: CancellationToken,
 ) -> Result<Report> {
-    let policy = policy(index, url, terms)?;
+    let policy = policy(ChannelId::new(&format!("check-{index}"))?, url, terms)?;
     let job = FetchJob {
         channel: policy.channel.clone(),
         probe: ProbeId::new("check")?,

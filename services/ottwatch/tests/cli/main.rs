@@ -2,6 +2,7 @@
 
 mod check;
 mod config;
+mod replay;
 mod support;
 mod tls;
 mod up;

@@ -120,8 +120,8 @@ pub enum AlarmDifference {
     OnlyInB(Alarm),
     /// The same alarm with other times or another severity.
     Changed {
-        a: Alarm,
-        b: Alarm,
+        a: Box<Alarm>,
+        b: Box<Alarm>,
     },
 }
 
@@ -130,6 +130,17 @@ impl AlarmDifference {
         match self {
             Self::OnlyInA(alarm) | Self::OnlyInB(alarm) => alarm.raised_at,
             Self::Changed { a, b } => a.raised_at.min(b.raised_at),
+        }
+    }
+}
+
+impl AlarmDifference {
+    /// Whether some of it stood at `time` or after it.
+    pub fn is_after(&self, time: Time) -> bool {
+        let ends_after = |alarm: &Alarm| alarm.cleared_at.is_none_or(|end| end >= time);
+        match self {
+            Self::OnlyInA(alarm) | Self::OnlyInB(alarm) => ends_after(alarm),
+            Self::Changed { a, b } => ends_after(a) || ends_after(b),
         }
     }
 }
@@ -144,7 +155,7 @@ pub fn differences(a: &[Alarm], b: &[Alarm]) -> Vec<AlarmDifference> {
             (None, None) => break,
             (Some(x), Some(y)) if x.is_same_subject(y) && x.overlaps(y) => {
                 if (x.raised_at, x.cleared_at, x.severity) != (y.raised_at, y.cleared_at, y.severity) {
-                    found.push(AlarmDifference::Changed { a: (*x).clone(), b: (*y).clone() });
+                    found.push(AlarmDifference::Changed { a: Box::new((*x).clone()), b: Box::new((*y).clone()) });
                 }
                 a.next();
                 b.next();
