@@ -53,6 +53,18 @@ pub const fn has(clause: &'static str) -> Spec {
 pub const fn rfc(text: &'static str, clause: &'static str) -> Spec {
     Spec { text, clause }
 }
+/// ISO base media file format.
+pub const fn bmff(clause: &'static str) -> Spec {
+    Spec { text: "ISO/IEC 14496-12", clause }
+}
+/// Common media application format.
+pub const fn cmaf(clause: &'static str) -> Spec {
+    Spec { text: "ISO/IEC 23000-19", clause }
+}
+/// Common encryption.
+pub const fn cenc(clause: &'static str) -> Spec {
+    Spec { text: "ISO/IEC 23001-7", clause }
+}
 /// Operational experience, no norm.
 pub const fn op() -> Spec {
     Spec { text: "operational experience", clause: "" }

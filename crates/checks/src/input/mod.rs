@@ -1,6 +1,7 @@
 //! What checks are given. Everything is borrowed from the judge for one run.
 
 mod dash;
+pub(crate) mod mp4;
 
 use std::collections::BTreeMap;
 
@@ -14,7 +15,7 @@ use ow_timeline::Step;
 
 use crate::judge::memory::TrackMemory;
 pub use crate::judge::memory::{DashSegments, Proven};
-pub use crate::judge::memory::{History, MvpMemory, PastInit, PastSegment, RewriteVerdict, Sample};
+pub use crate::judge::memory::{Drift, History, MvpMemory, PastInit, PastSegment, RewriteVerdict, Sample};
 pub use dash::{MpdLoad, MpdStep};
 
 /// What a fetcher measured of itself.
@@ -130,10 +131,14 @@ pub struct MediaLoad<'a> {
     pub track: Option<&'a Track>,
     /// Of the playlist that lists it.
     pub target_duration: Option<Span>,
-    /// The initialization section of the rendition that was read last.
+    /// The initialization section that the segment was read with; of another object the one read last before it.
     pub init: Option<&'a PastInit>,
+    /// That of the segment just before.
+    pub init_before: Option<&'a PastInit>,
     /// The segment just before, by number and in the same timeline, if its bytes were read.
     pub before: Option<&'a PastSegment>,
+    /// How far decode times ran away from declared durations since the last seam.
+    pub drift: Option<Drift>,
     /// Sizes of the segments of this rendition, this one included; `None` where the rendition is not known.
     pub history: Option<&'a History>,
     /// All renditions of the stream.
@@ -181,7 +186,10 @@ impl MediaLoad<'_> {
 
     /// The bytes are encrypted as a whole: nothing inside can be told.
     pub fn is_hidden(&self) -> bool {
-        self.capture.promised.as_ref().is_some_and(|p| p.key_method.as_deref() == Some("AES-128"))
+        self.capture
+            .promised
+            .as_ref()
+            .is_some_and(|p| matches!(p.key_method.as_deref(), Some("AES-128" | "AES-256" | "AES-256-GCM")))
     }
 
     /// Facts of a whole segment that is a transport stream one can read.
@@ -230,6 +238,7 @@ pub(crate) fn is_sound(facts: &SegmentFacts) -> bool {
             let has_tables = ts.psi.n_pmt > 0 || ts.pat_pmt_first;
             ts.sync_losses == 0 && has_tables && !ts.psi.pes_before_pmt && ts.cc_errors < MANY_LOST
         }
+        (_, Container::IsoBmff) => !mp4::is_broken(facts),
         _ => true,
     }
 }

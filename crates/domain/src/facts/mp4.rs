@@ -20,6 +20,9 @@ pub struct Mp4Facts {
     /// track_IDs of the init section (init only).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub init_track_ids: Vec<u32>,
+    /// FNV-1a (64 bit, hex) of the `moov` that the fragments were read with, or that this is; absent when there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init_digest: Option<String>,
     /// Tracks as `moov` declares them, at most 16 (init only).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tracks: Vec<Mp4Track>,

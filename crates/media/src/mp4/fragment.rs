@@ -421,6 +421,7 @@ impl TrackRun {
             first_dts: self.first_dts,
             last_dts: self.first_dts.map(|_| self.last_dts),
             duration: self.min_pts.filter(|_| !self.duration_unknown).map(|min| self.max_end.saturating_sub(min)),
+            end_dts: told.end_dts,
             n_access_units: self.n_samples,
             access_unit_duration: self.sample_duration.filter(|d| *d > 0),
             starts_with_keyframe: self.first_is_sync.filter(|_| is_video),

@@ -16,6 +16,8 @@ pub(crate) const MAX_PSSH: usize = 16;
 /// What the fragments after an init section need of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InitFacts {
+    /// FNV-1a (64 bit, hex) of `moov`: tells init sections apart.
+    pub digest: String,
     /// At most 16.
     pub tracks: Vec<InitTrack>,
 }

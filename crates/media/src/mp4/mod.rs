@@ -264,7 +264,7 @@ impl Mp4Parser {
         self.facts.tracks = read.told;
         self.facts.pssh.extend(read.pssh);
         self.facts.pssh.truncate(init::MAX_PSSH);
-        self.init = Some(InitFacts { tracks: read.tracks });
+        self.init = Some(InitFacts { digest: boxes::digest([body]), tracks: read.tracks });
         self.own_init = true;
     }
 
@@ -364,6 +364,7 @@ impl Mp4Parser {
         // One fault is told once: after a box that lies nothing is said of the data behind it.
         let lost = overrun || matches!(self.state, State::Lost);
         self.end_fragment(complete && !lost, issues);
+        self.facts.init_digest = self.init.as_ref().map(|i| i.digest.clone());
         let known = self.init.as_ref().map_or(&[][..], |i| &i.tracks);
         for (at, run) in self.runs.iter_mut().enumerate() {
             let mut told = run.end_of_track();

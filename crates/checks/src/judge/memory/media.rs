@@ -11,12 +11,19 @@ use super::history::{History, Sample};
 
 /// Renditions are fetched in bursts and out of order; more than this apart is no neighbour.
 const MAX_PAST: usize = 4;
+/// Programme and advertisement alternate; a playlist names few at a time.
+const MAX_OLDER_INITS: usize = 3;
+/// A larger difference between the step of media time and EXTINF is no drift.
+const MAX_STEP: Span = Span::from_millis(100);
+const MAX_DRIFT_SEGMENTS: u32 = 100;
 
 /// What a rendition's bytes were so far.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct MediaMemory {
     pub init: Option<PastInit>,
+    /// Those before it, the newest last.
+    older_inits: VecDeque<PastInit>,
     past: VecDeque<PastSegment>,
     pub history: History,
 }
@@ -44,6 +51,17 @@ pub struct PastSegment {
     pub discontinuity: bool,
     pub digest: Option<String>,
     pub facts: SegmentFacts,
+    /// From the last seam to the begin of this segment.
+    #[serde(default)]
+    pub drift: Drift,
+}
+
+/// How far decode times ran away from the sum of declared durations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Drift {
+    pub change: Span,
+    /// Durations in the sum.
+    pub n_segments: u32,
 }
 
 impl MediaMemory {
@@ -51,6 +69,31 @@ impl MediaMemory {
     pub fn before(&self, number: u64) -> Option<&PastSegment> {
         let before = number.checked_sub(1)?;
         self.past.iter().rev().find(|s| s.number == before)
+    }
+
+    /// The initialization section that the bytes of a segment were read with; the one read last where they do not tell.
+    pub fn init_of(&self, facts: Option<&SegmentFacts>) -> Option<&PastInit> {
+        let digest_of = |facts: &'_ SegmentFacts| facts.mp4.as_ref().and_then(|mp4| mp4.init_digest.clone());
+        let Some(wanted) = facts.and_then(digest_of) else { return self.init.as_ref() };
+        let mut known = self.init.iter().chain(self.older_inits.iter().rev());
+        known.find(|init| digest_of(&init.facts).as_ref() == Some(&wanted))
+    }
+
+    /// To the begin of the segment `capture`, counted on from the one before; `None` where that does not tell.
+    pub fn drift(&self, capture: &Capture) -> Option<Drift> {
+        let promised = capture.promised.as_ref().filter(|p| !p.discontinuity)?;
+        let before = self.before(promised.number?)?;
+        let (main, past) = (capture.facts.as_ref()?.main()?, before.facts.main()?);
+        if main.timescale == 0 || (main.id, main.timescale) != (past.id, past.timescale) {
+            return None;
+        }
+        let ticks = main.first_dts?.checked_sub(past.first_dts?)?;
+        let step = Span::from_secs(1).mul_ratio(ticks, i64::from(main.timescale)) - before.declared?;
+        // A jump, or a duration that is wrong by itself, is told where it happens: count anew behind it.
+        if step.abs() > MAX_STEP || before.drift.n_segments >= MAX_DRIFT_SEGMENTS {
+            return Some(Drift::default());
+        }
+        Some(Drift { change: before.drift.change + step, n_segments: before.drift.n_segments + 1 })
     }
 
     /// Another timeline began: numbers mean other segments.
@@ -79,9 +122,16 @@ impl MediaMemory {
         let at = capture.exchange.t_end;
         let digest = response.digest.clone();
         if capture.object == ObjectKind::Init {
+            if let Some(before) = self.init.take().filter(|before| before.facts != facts) {
+                if self.older_inits.len() == MAX_OLDER_INITS {
+                    self.older_inits.pop_front();
+                }
+                self.older_inits.push_back(before);
+            }
             self.init = Some(PastInit { url: capture.exchange.url_without_query(), digest, at, facts });
             return;
         }
+        let drift = self.drift(capture).unwrap_or_default();
         let Some(promised) = &capture.promised else { return };
         let Some(number) = promised.number else { return };
         self.past.retain(|s| s.number != number);
@@ -96,6 +146,7 @@ impl MediaMemory {
             discontinuity: promised.discontinuity,
             digest,
             facts,
+            drift,
         });
     }
 }

@@ -16,7 +16,7 @@ pub(crate) use dash::{DashMemory, MAX_MPD_BYTES, breaks_model};
 pub use dash::{DashSegments, Proven};
 pub use history::{History, Sample};
 pub(crate) use media::MediaMemory;
-pub use media::{PastInit, PastSegment};
+pub use media::{Drift, PastInit, PastSegment};
 pub(crate) use own::Reports;
 
 use crate::judge::measures::{StreamWindow, TrackWindow};

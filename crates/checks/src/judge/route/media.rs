@@ -46,7 +46,9 @@ pub(super) fn media(stream: &mut StreamMemory, alarms: &mut Alarms, run: &mut Ru
         track: capture.track.as_ref(),
         target_duration,
         init: None,
+        init_before: None,
         before: None,
+        drift: None,
         history: None,
         tracks: &NO_TRACKS,
     };
@@ -56,8 +58,13 @@ pub(super) fn media(stream: &mut StreamMemory, alarms: &mut Alarms, run: &mut Ru
     }
     if let Some(memory) = about.track.and_then(|id| stream.tracks.get(id)) {
         let number = input.number().filter(|_| is_segment);
-        input.init = memory.media.init.as_ref();
+        input.init = match is_segment {
+            true => memory.media.init_of(capture.facts.as_ref()),
+            false => memory.media.init.as_ref(),
+        };
         input.before = number.and_then(|n| memory.media.before(n));
+        input.init_before = input.before.and_then(|before| memory.media.init_of(Some(&before.facts)));
+        input.drift = memory.media.drift(capture).filter(|_| is_segment);
         input.history = Some(&memory.media.history);
     }
     input.tracks = &stream.tracks;

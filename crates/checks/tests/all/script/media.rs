@@ -2,7 +2,7 @@
 
 use ow_domain::facts::{Container, ElementaryFacts, EsKind, Mp4Facts, SegmentFacts};
 
-use super::{Words, ts};
+use super::{Words, mp4, ts};
 
 /// `segment num=101 dur=6 media=6.04 fps=25 nokey text empty-ts empty-mdat`
 pub fn facts(words: &Words<'_>) -> SegmentFacts {
@@ -16,6 +16,9 @@ pub fn facts(words: &Words<'_>) -> SegmentFacts {
     if words.has("empty-mdat") {
         let mp4 = Mp4Facts { boxes: vec!["moof".into(), "mdat".into()], ..Mp4Facts::default() };
         return SegmentFacts { container: Container::IsoBmff, mp4: Some(mp4), ..SegmentFacts::default() };
+    }
+    if words.has("mp4") {
+        return if words.words.get(2) == Some(&"init") { mp4::init(words) } else { mp4::segment(words) };
     }
     let clean = Some(ts::clean());
     if words.has("empty-ts") {

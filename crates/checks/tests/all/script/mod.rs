@@ -1,6 +1,7 @@
 //! The language of the fixtures: one input per line, `=>` and the findings it must give. See fixtures/README.md.
 
 mod media;
+mod mp4;
 mod playlist;
 mod probe;
 mod ts;
@@ -284,12 +285,13 @@ fn capture(words: &Words<'_>, at: Time, seq: u64) -> Capture {
     };
     let (outcome, body) = outcome(words, kind, at + took);
     let is_segment = object == ObjectKind::Segment;
-    let media = is_segment && matches!(&outcome, Outcome::Response(r) if matches!(r.status, 200 | 206));
+    let is_media = is_segment || (object == ObjectKind::Init && words.has("mp4"));
+    let media = is_media && matches!(&outcome, Outcome::Response(r) if matches!(r.status, 200 | 206));
     Capture {
         id: format!("capture-{seq}"),
         channel: ChannelId::new("vtv3").unwrap(),
         stream: StreamId::new("main").unwrap(),
-        protocol: Protocol::Hls,
+        protocol: if words.options.get("protocol") == Some(&"dash") { Protocol::Dash } else { Protocol::Hls },
         probe: ProbeId::new("hcm-1").unwrap(),
         job_revision: 1,
         seq,
@@ -304,7 +306,7 @@ fn capture(words: &Words<'_>, at: Time, seq: u64) -> Capture {
             independent: words.has("independent"),
             from_edge: 0,
             key_method: words.options.get("key").map(|v| (*v).to_owned()),
-            dash: None,
+            dash: mp4::promise(words),
         }),
         exchange: Exchange {
             origin: url.split("/live").next().unwrap_or_default().to_owned(),
