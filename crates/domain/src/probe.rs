@@ -26,6 +26,9 @@ pub struct ProbeFacts {
     /// Its UTC against others; absent when nothing could be compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock: Option<ClockFacts>,
+    /// How far UTC was moved against the monotonic clock since the report before, microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_step_us: Option<i64>,
     /// Whether it kept its own plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<ScheduleFacts>,
@@ -57,9 +60,6 @@ pub struct ClockFacts {
     /// Half-width of the error of `offset_us`.
     pub dispersion_us: i64,
     pub source: ClockSource,
-    /// How far UTC moved against the monotonic clock since the measurement before.
-    #[serde(default)]
-    pub step_us: i64,
 }
 
 /// Lateness over the last 60 s.
@@ -189,6 +189,7 @@ impl ProbeFacts {
             held: 0,
             leaving: false,
             clock: None,
+            time_step_us: None,
             schedule: None,
             control: None,
             ingress: None,
@@ -229,8 +230,7 @@ mod tests {
     #[test]
     fn uncertainty_is_offset_and_dispersion() {
         let mut facts = ProbeFacts::new("a", Time::UNIX_EPOCH);
-        let clock =
-            |offset_us, dispersion_us| ClockFacts { offset_us, dispersion_us, source: ClockSource::Ntp, step_us: 0 };
+        let clock = |offset_us, dispersion_us| ClockFacts { offset_us, dispersion_us, source: ClockSource::Ntp };
         for (measured, expected) in [
             (None, 50_000),
             (Some(clock(1_000, 2_000)), 50_000),

@@ -44,6 +44,12 @@ impl Time {
         let stamp: jiff::Timestamp = text.parse().ok()?;
         Some(Self(stamp.as_microsecond()))
     }
+
+    /// Reads the date of an HTTP header (RFC 9110 5.6.7): `Sun, 06 Nov 1994 08:49:37 GMT`.
+    pub fn parse_http_date(text: &str) -> Option<Self> {
+        let stamp = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text.trim()).ok()?;
+        Some(Self(stamp.as_microsecond()))
+    }
 }
 
 impl fmt::Display for Time {

@@ -51,8 +51,12 @@ impl SteadyClock {
         if self.given {
             return MIN_UNCERTAINTY_US;
         }
-        let moved = system_utc_us().saturating_sub(self.now().unix_micros()).saturating_abs();
-        moved.max(MIN_UNCERTAINTY_US)
+        self.moved_us().saturating_abs().max(MIN_UNCERTAINTY_US)
+    }
+
+    /// How far the system clock was moved since the anchor, microseconds; positive forward.
+    pub fn moved_us(&self) -> i64 {
+        system_utc_us().saturating_sub(self.now().unix_micros())
     }
 }
 

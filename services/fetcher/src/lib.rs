@@ -8,6 +8,7 @@ pub mod clock;
 mod config;
 pub mod http;
 mod metrics;
+pub mod own;
 mod run;
 pub mod watch;
 

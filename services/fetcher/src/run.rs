@@ -6,6 +6,7 @@ use ow_bus::{Bus, BusError, Lease, LeaseChange, LeaseConfig, LeaseTaker, Publish
 use ow_domain::ProbeId;
 use ow_domain::capture::Capture;
 use ow_domain::id::SlugError;
+use ow_domain::probe::ProbeFacts;
 use ow_service::Ops;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -14,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::FetcherConfig;
 use crate::http::{Probe, ProbeOptions};
 use crate::metrics::Metrics;
+use crate::own::{OwnSettings, OwnWatch};
 use crate::watch::{CaptureSink, WatchOptions, follow_channel};
 
 /// What the fetcher works with.
@@ -50,10 +52,17 @@ pub async fn run(config: FetcherConfig, deps: Deps, shutdown: CancellationToken)
         names_kept: config.dns_cache.0,
         ..ProbeOptions::default()
     }));
-    let options = WatchOptions::new(probe.clone());
+    let settings = OwnSettings {
+        replica: replica.clone(),
+        control_targets: config.control_targets.clone(),
+        ntp_servers: config.ntp_servers.clone(),
+        link_mbps: config.link_mbps,
+    };
+    let own = Arc::new(OwnWatch::new(settings, probe.clock()));
+    let options = WatchOptions { own: own.clone(), ..WatchOptions::new(probe.clone()) };
     let publisher = Publisher::new(bus.clone(), config.publish_in_flight);
     let lease_config = LeaseConfig {
-        probe: probe_id,
+        probe: probe_id.clone(),
         replica,
         version: env!("CARGO_PKG_VERSION").into(),
         region: config.region.clone(),
@@ -62,6 +71,7 @@ pub async fn run(config: FetcherConfig, deps: Deps, shutdown: CancellationToken)
     let mut leases = LeaseTaker::start(bus, lease_config, shutdown.clone()).await.map_err(FetcherError::Start)?;
     let tasks = TaskTracker::new();
     let upkeep = tasks.spawn(keep_up(probe, publisher.clone(), metrics.clone(), shutdown.clone()));
+    let reporting = tasks.spawn(report(own, probe_id, publisher.clone(), metrics.clone(), shutdown.clone()));
     while let Some(lease) = leases.next().await {
         let sink = BusSink { publisher: publisher.clone(), metrics: metrics.clone() };
         tasks.spawn(hold(lease, options.clone(), sink, metrics.clone()));
@@ -75,6 +85,7 @@ pub async fn run(config: FetcherConfig, deps: Deps, shutdown: CancellationToken)
     };
     if !wanted {
         upkeep.abort();
+        reporting.abort();
         return Err(FetcherError::LeasesEnded);
     }
     if tokio::time::timeout(config.drain_timeout.0, drain).await.is_err() {
@@ -98,6 +109,34 @@ async fn keep_up(probe: Arc<Probe>, publisher: Publisher, metrics: Metrics, shut
         metrics.captures_lost.inc_by(failed - lost);
         lost = failed;
     }
+}
+
+/// Measures this process, and reports it under the channel of the probe.
+async fn report(
+    own: Arc<OwnWatch>,
+    probe: ProbeId,
+    publisher: Publisher,
+    metrics: Metrics,
+    shutdown: CancellationToken,
+) {
+    let held = || u32::try_from(metrics.channels.get()).unwrap_or(0);
+    let mut seq = 0;
+    let send = |facts: ProbeFacts| {
+        seq += 1;
+        let (publisher, at) = (publisher.clone(), facts.at);
+        let capture = ow_domain::probe::report(&probe, at, Some(facts)).map(|capture| Capture {
+            id: uuid::Uuid::now_v7().to_string(),
+            seq,
+            ..capture
+        });
+        async move {
+            let Some(capture) = capture else { return };
+            if let Err(error) = publisher.publish(&capture).await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "a report of the probe is lost");
+            }
+        }
+    };
+    own.run(held, send, shutdown).await;
 }
 
 /// Watches the channel of a lease until it ends.

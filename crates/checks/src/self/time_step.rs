@@ -16,18 +16,18 @@ crate::check! {
 }
 
 fn run(load: &ProbeLoad<'_>, params: &Params, out: &mut Outcome) {
-    let Some(clock) = load.facts.clock else {
+    let Some(step_us) = load.facts.time_step_us else {
         out.unknown();
         return;
     };
-    let step = Span::from_micros(clock.step_us.saturating_abs());
+    let step = Span::from_micros(step_us.saturating_abs());
     let limit = Span::from_secs_f64(params.time_step_s);
     if step <= limit {
         out.pass();
         return;
     }
     let (value, limit) = (exact_seconds(step), exact_seconds(limit));
-    let direction = if clock.step_us >= 0 { "forward" } else { "back" };
+    let direction = if step_us >= 0 { "forward" } else { "back" };
     let message = format!("the probe's UTC was set {direction} by {value}; at most {limit} between two looks expected");
     out.fail(Severity::Minor, value, limit, message);
 }

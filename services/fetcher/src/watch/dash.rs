@@ -7,7 +7,7 @@ use ow_domain::capture::ObjectKind;
 use ow_domain::job::StreamJob;
 
 use super::budget::Priority;
-use super::transfer::{Ask, Channel, LATE};
+use super::transfer::{Ask, Channel};
 
 /// Without `minimumUpdatePeriod`: an unexpected change is noticed within this.
 const WITHOUT_PERIOD: Span = Span::from_secs(60);
@@ -62,9 +62,7 @@ pub(super) async fn run(channel: Arc<Channel>, stream: Arc<StreamJob>) {
         };
         url.clone_from(&stream.url);
         channel.sleep_until(due.max(t_end)).await;
-        if channel.now() - due.max(t_end) > LATE {
-            channel.count_late(1);
-        }
+        channel.polled(channel.now() - due.max(t_end));
     }
 }
 

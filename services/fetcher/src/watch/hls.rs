@@ -16,7 +16,7 @@ use url::Url;
 
 use super::budget::Priority;
 use super::tracks::TrackTable;
-use super::transfer::{Ask, Channel, LATE, ManifestAnswer};
+use super::transfer::{Ask, Channel, ManifestAnswer};
 
 /// Segments and init sections asked for or waiting; beyond that new ones are left out and counted.
 const MAX_WAITING: usize = 256;
@@ -112,8 +112,8 @@ impl Watcher {
     }
 
     fn ask(&mut self, burst: &Burst, now: Time) {
-        if !burst.is_empty() && now - burst.due > LATE {
-            self.channel.count_late(1);
+        if !burst.is_empty() {
+            self.channel.polled(now - burst.due);
         }
         if burst.mvp {
             let (channel, stream, etag) = (self.channel.clone(), self.stream.clone(), self.entry_etag.clone());

@@ -27,6 +27,7 @@ use tokio_util::task::TaskTracker;
 pub use tracks::{MAX_TRACKS, TrackTable};
 
 use crate::http::Probe;
+use crate::own::{OwnSettings, OwnWatch};
 use budget::Budgets;
 use transfer::Channel;
 
@@ -51,6 +52,8 @@ impl CaptureSink for mpsc::Sender<Capture> {
 pub struct WatchOptions {
     pub probe: Arc<Probe>,
     pub budgets: Arc<Budgets>,
+    /// What the process measures of itself.
+    pub own: Arc<OwnWatch>,
     /// `initial_segments` is taken from the job.
     pub cadence: CadenceSettings,
     pub key_rules: KeyRules,
@@ -58,7 +61,14 @@ pub struct WatchOptions {
 
 impl WatchOptions {
     pub fn new(probe: Arc<Probe>) -> Self {
-        Self { probe, budgets: Arc::default(), cadence: CadenceSettings::default(), key_rules: KeyRules::default() }
+        let own = Arc::new(OwnWatch::new(OwnSettings::default(), probe.clock()));
+        Self {
+            probe,
+            budgets: Arc::default(),
+            own,
+            cadence: CadenceSettings::default(),
+            key_rules: KeyRules::default(),
+        }
     }
 }
 
@@ -81,9 +91,10 @@ pub async fn follow_channel<S: CaptureSink>(
 ) {
     let (out, waiting) = mpsc::channel(QUEUE);
     let first = jobs.borrow_and_update().clone();
+    let own = options.own.clone();
     let channel = Channel::new(first.clone(), jobs.clone(), options, out);
     let tasks = TaskTracker::new();
-    let teller = tasks.spawn(transfer::tell(waiting, sink, channel.late()));
+    let teller = tasks.spawn(transfer::tell(waiting, sink, channel.late(), own));
     let mut streams: HashMap<StreamKey, CancellationToken> = HashMap::new();
     let mut job = first;
     let mut following = true;

@@ -17,6 +17,7 @@ use super::hls::usable;
 use super::tracks::TrackTable;
 use super::{CaptureSink, WatchOptions};
 use crate::http::{Access, BodySink, Collect, Limits, Request, Reuse, origin_of};
+use crate::own::OwnWatch;
 
 /// Second try of a listed object (`segment_retry_ms`).
 const RETRY_AFTER: Duration = Duration::from_millis(500);
@@ -81,6 +82,14 @@ impl Channel {
         self.options.probe.clock().now()
     }
 
+    /// A poll begins, so long after it was due.
+    pub(super) fn polled(&self, late: Span) {
+        self.options.own.polled(late);
+        if late > LATE {
+            self.count_late(1);
+        }
+    }
+
     /// Counts requests that were late or left out.
     pub(super) fn count_late(&self, n: u32) {
         self.late.fetch_add(n, Ordering::Relaxed);
@@ -100,11 +109,13 @@ impl Channel {
         let mut body = Collect::default();
         let exchange = self.options.probe.fetch(&request, &mut body).await;
         self.options.budgets.pay(&origin, body_bytes(&exchange));
+        self.options.own.received(&exchange);
+        self.options.own.explain(&exchange).await;
         let mut capture = capture(&job, &ask, exchange);
         if capture.exchange.status() == Some(200) {
             capture.body = Some(text(body.0));
         }
-        capture.clock_uncertainty_us = self.options.probe.clock().uncertainty_us();
+        capture.clock_uncertainty_us = self.options.own.uncertainty_us();
         let exchange = capture.exchange.clone();
         let complete = exchange.is_complete_success();
         let text = capture.body.as_ref().filter(|_| complete).map(|body| body.text.clone());
@@ -145,6 +156,8 @@ impl Channel {
             let mut sink = Parsing(SegmentParser::new(init.as_deref()));
             let exchange = self.options.probe.fetch(&request, &mut sink).await;
             self.options.budgets.pay(&origin, body_bytes(&exchange));
+            self.options.own.received(&exchange);
+            self.options.own.explain(&exchange).await;
             let good = exchange.is_complete_success();
             let again = !good && !ask.retry && may_try_again(&exchange);
             let mut capture = capture(&job, &ask, exchange);
@@ -156,7 +169,7 @@ impl Channel {
                 found = init;
             }
             capture.promised.clone_from(&ask.promised);
-            capture.clock_uncertainty_us = self.options.probe.clock().uncertainty_us();
+            capture.clock_uncertainty_us = self.options.own.uncertainty_us();
             let _ = self.out.send(capture).await;
             if !again {
                 return found.filter(|_| good);
@@ -250,13 +263,24 @@ fn capture(job: &FetchJob, ask: &Ask<'_>, exchange: Exchange) -> Capture {
 }
 
 /// Numbers the captures of a channel and passes them on, one after the other.
-pub(super) async fn tell<S: CaptureSink>(mut waiting: mpsc::Receiver<Capture>, mut sink: S, late: Arc<AtomicU32>) {
+pub(super) async fn tell<S: CaptureSink>(
+    mut waiting: mpsc::Receiver<Capture>,
+    mut sink: S,
+    late: Arc<AtomicU32>,
+    own: Arc<OwnWatch>,
+) {
     let mut seq = 0;
+    let mut told = None;
     while let Some(mut capture) = waiting.recv().await {
         seq += 1;
         capture.seq = seq;
         capture.id = uuid::Uuid::now_v7().to_string();
         capture.late_polls = late.swap(0, Ordering::Relaxed);
+        // Each measurement once per channel.
+        if let Some(facts) = own.latest().filter(|facts| told != Some(facts.at)) {
+            told = Some(facts.at);
+            capture.probe_facts = Some(Box::new((*facts).clone()));
+        }
         sink.send(capture).await;
     }
 }

@@ -30,11 +30,12 @@ impl Own {
         let mut facts = ProbeFacts::new(*words.options.get("replica").unwrap_or(&"a"), at);
         facts.held = words.number("held").unwrap_or(0.0) as u32;
         facts.leaving = words.has("leaving");
-        if us("offset").or(us("step")).is_some() {
+        if us("offset").is_some() {
             let source = if words.has("http-date") { ClockSource::HttpDate } else { ClockSource::Ntp };
             let (offset_us, dispersion_us) = (us("offset").unwrap_or(0), us("disp").unwrap_or(0));
-            facts.clock = Some(ClockFacts { offset_us, dispersion_us, source, step_us: us("step").unwrap_or(0) });
+            facts.clock = Some(ClockFacts { offset_us, dispersion_us, source });
         }
+        facts.time_step_us = us("step");
         if let Some(polls) = words.number("polls") {
             let late = words.number("late").unwrap_or(0.0) as u32;
             let loop_lag_p99_us = us("lag").unwrap_or(0);
