@@ -63,9 +63,17 @@ async fn channels_are_watched_spread_taken_over_and_withdrawn() {
     let seen: Arc<Mutex<Vec<Capture>>> = Arc::default();
     let mut tail = bus.tail(&Subject::raw("capture.>")).await.unwrap();
     let store = seen.clone();
+    let reports: Arc<Mutex<Vec<Capture>>> = Arc::default();
+    let reported = reports.clone();
     let tailing = tokio::spawn(async move {
         while let Some(received) = tail.next().await {
-            store.lock().unwrap().push(received.decode().unwrap());
+            let capture: Capture = received.decode().unwrap();
+            // Each fetcher reports under the same channel of the probe.
+            if capture.object == ObjectKind::Probe {
+                reported.lock().unwrap().push(capture);
+            } else {
+                store.lock().unwrap().push(capture);
+            }
         }
     });
     let channels = ["a", "b", "c", "d"];
@@ -119,5 +127,14 @@ async fn channels_are_watched_spread_taken_over_and_withdrawn() {
         *last = capture.seq;
     }
     second.end().await;
+    assert!(all.iter().any(|c| c.probe_facts.as_ref().is_some_and(|f| f.schedule.is_some_and(|s| s.polls > 0))));
+    eventually("two goodbyes", DEADLINE, || async {
+        let reports = reports.lock().unwrap();
+        let facts = || reports.iter().filter_map(|c| c.probe_facts.as_ref());
+        ["f1", "f2"].iter().all(|name| facts().any(|f| f.replica == *name && f.leaving))
+            && facts().any(|f| f.replica == "f1" && !f.leaving && f.held > 0)
+            && reports.iter().all(|c| c.channel.as_str() == "probe-hcm-1")
+    })
+    .await;
     tailing.abort();
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ow_bus::{Bucket, Bus, BusError, Change, Entry, KvWatch};
 use ow_domain::policy::ChannelPolicy;
+use ow_domain::probe::probe_policy;
 use ow_domain::{ChannelId, Partition, Time};
 use serde_json::value::RawValue;
 use tokio::sync::watch;
@@ -15,6 +16,8 @@ use crate::judging::{PolicySource, Standing};
 #[derive(Debug, Clone, Default)]
 struct All {
     by_channel: BTreeMap<ChannelId, Arc<ChannelPolicy>>,
+    /// The channels under which probes report about themselves: of every probe that an enabled channel names.
+    probes: BTreeMap<ChannelId, Arc<ChannelPolicy>>,
     /// Channels with a policy that we cannot read, and never could: neither started nor retired.
     unreadable: BTreeSet<ChannelId>,
 }
@@ -60,19 +63,35 @@ impl PolicySource for Policies {
             Some(policy) if policy.enabled => Standing::OffAir,
             Some(_) => Standing::Disabled,
             None if all.unreadable.contains(channel) => Standing::Unreadable,
-            None => Standing::Unknown,
+            None => all.probes.get(channel).map_or(Standing::Unknown, |probe| Standing::Watched(probe.clone())),
         }
     }
 
     fn enabled_in(&self, partition: Partition) -> Vec<ChannelId> {
         let all = self.0.borrow();
         let in_partition = |p: &&Arc<ChannelPolicy>| p.enabled && Partition::of(&p.channel) == partition;
-        all.by_channel.values().filter(in_partition).map(|p| p.channel.clone()).collect()
+        all.by_channel.values().chain(all.probes.values()).filter(in_partition).map(|p| p.channel.clone()).collect()
     }
 }
 
 impl All {
     fn apply(&mut self, change: Change<Box<RawValue>>) {
+        self.take(change);
+        let enabled = self.by_channel.values().filter(|policy| policy.enabled);
+        let named: BTreeSet<_> = enabled.flat_map(|policy| policy.probes.iter().cloned()).collect();
+        let wanted: BTreeMap<_, _> = named.iter().filter_map(probe_policy).map(|p| (p.channel.clone(), p)).collect();
+        self.probes.retain(|channel, _| wanted.contains_key(channel));
+        for (channel, policy) in wanted {
+            // A channel that somebody named so comes first.
+            if self.by_channel.contains_key(&channel) {
+                self.probes.remove(&channel);
+            } else {
+                self.probes.entry(channel).or_insert_with(|| Arc::new(policy));
+            }
+        }
+    }
+
+    fn take(&mut self, change: Change<Box<RawValue>>) {
         let (key, value) = match change {
             Change::Put(Entry { key, value, .. }) => (key, Some(value)),
             Change::Deleted { key, .. } => (key, None),
@@ -99,5 +118,36 @@ impl All {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ow_domain::ProbeId;
+
+    #[test]
+    fn every_probe_of_an_enabled_channel_has_a_channel_of_its_own() {
+        let probe = ProbeId::new("hcm-1").unwrap();
+        let template = probe_policy(&probe).unwrap();
+        let policy =
+            |name: &str, enabled| ChannelPolicy { channel: ChannelId::new(name).unwrap(), enabled, ..template.clone() };
+        let put = |policy: &ChannelPolicy| {
+            let value = serde_json::value::to_raw_value(policy).unwrap();
+            Change::Put(Entry { key: policy.channel.to_string(), value, revision: 1 })
+        };
+        let names = |all: &All| all.probes.keys().map(ToString::to_string).collect::<Vec<_>>();
+        let mut all = All::default();
+        all.apply(put(&policy("vtv3", true)));
+        assert_eq!(names(&all), ["probe-hcm-1"]);
+        let first = all.probes.values().next().unwrap().clone();
+        all.apply(put(&policy("vtv4", true)));
+        assert!(Arc::ptr_eq(&first, all.probes.values().next().unwrap()), "unchanged policies stay the same");
+        all.apply(put(&policy("vtv3", false)));
+        assert_eq!(names(&all), ["probe-hcm-1"]);
+        all.apply(Change::Deleted { key: "vtv4".into(), revision: 2 });
+        assert_eq!(names(&all), [""; 0], "nobody enabled names it");
+        all.apply(put(&policy("probe-hcm-1", true)));
+        assert_eq!(names(&all), [""; 0], "a channel of that name comes first");
     }
 }
