@@ -18,6 +18,11 @@ fn run(input: &PlaylistStep<'_>, _: &Params, out: &mut Outcome) {
     if !input.step.is_accepted() {
         return;
     }
+    // Never sent at all: hls-discontinuity-sequence-missing.
+    if input.playlist.is_some_and(|p| p.discontinuity_sequence.is_none()) {
+        out.unknown();
+        return;
+    }
     match &input.step.dsn {
         DsnVerdict::Unknown => {
             out.unknown();

@@ -1,17 +1,35 @@
 //! HLS media playlists: one document, and rules across polls (CHECKS 3.3, 3.4).
 
+mod byterange_invalid;
+mod daterange_id_reuse;
+mod daterange_invalid;
+mod daterange_mutated;
+mod discontinuity_rate;
+mod discontinuity_sequence_missing;
 mod discontinuity_sequence_wrong;
+mod dvr_window_changed;
 mod endlist_removed;
 mod endlist_unexpected;
 mod extinf_exceeds_target;
+mod extinf_invalid;
 mod gap_segment;
 mod live_latency_pdt;
 mod media_sequence_jump;
 mod media_sequence_regressed;
+mod pdt_after_discontinuity_missing;
+mod pdt_format;
 mod pdt_jump;
+mod pdt_missing;
+mod pdt_regressed;
+mod pdt_rewritten;
 mod playlist_parse_error;
 mod playlist_stale;
 mod playlist_too_short;
+mod playlist_type_on_live;
+mod publish_burst;
+mod publish_jitter;
+mod publish_too_fast;
+mod segment_duplicate_uri;
 mod segment_rewritten;
 mod sequence_shift;
 mod stale_copy_served;
@@ -45,6 +63,24 @@ pub(crate) const CHECKS: &[&CheckDef] = &[
     &gap_segment::CHECK,
     &pdt_jump::CHECK,
     &live_latency_pdt::CHECK,
+    &extinf_invalid::CHECK,
+    &playlist_type_on_live::CHECK,
+    &discontinuity_sequence_missing::CHECK,
+    &discontinuity_rate::CHECK,
+    &dvr_window_changed::CHECK,
+    &pdt_missing::CHECK,
+    &pdt_format::CHECK,
+    &pdt_regressed::CHECK,
+    &pdt_rewritten::CHECK,
+    &pdt_after_discontinuity_missing::CHECK,
+    &byterange_invalid::CHECK,
+    &segment_duplicate_uri::CHECK,
+    &daterange_invalid::CHECK,
+    &daterange_mutated::CHECK,
+    &daterange_id_reuse::CHECK,
+    &publish_burst::CHECK,
+    &publish_jitter::CHECK,
+    &publish_too_fast::CHECK,
 ];
 
 /// The first breach of the grammar and how many there are. Space around attributes is forgiven: players do.

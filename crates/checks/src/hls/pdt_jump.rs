@@ -1,5 +1,6 @@
 use ow_domain::{Severity, Span};
 
+use super::pdt_regressed::runs_back;
 use crate::input::PlaylistStep;
 use crate::outcome::{Outcome, exact_seconds};
 use crate::registry::bis;
@@ -22,6 +23,11 @@ fn run(input: &PlaylistStep<'_>, params: &Params, out: &mut Outcome) {
     let within = Span::from_secs_f64(params.pdt_jump_s);
     let day = Span::from_secs_f64(params.across_discontinuity_s);
     for pdt in &step.pdt_steps {
+        if pdt.same_dsn && runs_back(pdt, playlist, Span::from_secs(1)).is_some() {
+            // hls-pdt-regressed.
+            out.unknown();
+            continue;
+        }
         let limit = if pdt.same_dsn { within } else { day };
         let backwards = !pdt.same_dsn && pdt.step < -step.target_duration.max(within);
         if pdt.step.abs() <= limit && !backwards {

@@ -15,7 +15,9 @@ use ow_timeline::Step;
 
 use crate::judge::memory::TrackMemory;
 pub use crate::judge::memory::{DashSegments, Proven};
-pub use crate::judge::memory::{Drift, History, MvpMemory, PastInit, PastSegment, RewriteVerdict, Sample};
+pub use crate::judge::memory::{
+    DateRangeFault, Drift, History, MvpMemory, PastInit, PastSegment, PlaylistHistory, RewriteVerdict, Sample,
+};
 pub use dash::{MpdLoad, MpdStep};
 
 /// What a fetcher measured of itself.
@@ -106,6 +108,10 @@ pub struct PlaylistStep<'a> {
     pub rewrites: &'a [RewriteVerdict],
     /// Another rendition of the stream carries ENDLIST.
     pub ended_elsewhere: bool,
+    /// Grammar breaches of this document.
+    pub issues: &'a [Issue],
+    /// The last minutes, this step included.
+    pub history: &'a PlaylistHistory,
 }
 
 /// Live latency by PROGRAM-DATE-TIME, where this answer tells it.

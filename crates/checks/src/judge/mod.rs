@@ -7,7 +7,7 @@
 pub(crate) mod blind;
 pub(crate) mod measures;
 pub(crate) mod memory;
-mod route;
+pub(crate) mod route;
 mod run;
 
 use std::collections::BTreeMap;

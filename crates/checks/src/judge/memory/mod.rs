@@ -4,6 +4,7 @@ mod dash;
 mod history;
 mod media;
 mod own;
+mod playlist;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -18,6 +19,7 @@ pub use history::{History, Sample};
 pub(crate) use media::MediaMemory;
 pub use media::{Drift, PastInit, PastSegment};
 pub(crate) use own::Reports;
+pub use playlist::{DateRangeFault, PlaylistHistory};
 
 use crate::judge::measures::{StreamWindow, TrackWindow};
 
@@ -116,6 +118,8 @@ pub(crate) struct TrackMemory {
     pub rewrites: Vec<PendingRewrite>,
     #[serde(default)]
     pub media: MediaMemory,
+    #[serde(default)]
+    pub history: PlaylistHistory,
     pub window: TrackWindow,
 }
 

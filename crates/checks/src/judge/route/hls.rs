@@ -151,6 +151,7 @@ fn step(
     let rewrites = rewrites(memory, &step, now);
     let wall_clock = wall_clock(memory, &step);
     let previous = memory.digest.take();
+    memory.history.update(&step, media);
     let input = PlaylistStep {
         capture,
         policy: run.policy(),
@@ -160,6 +161,8 @@ fn step(
         wall_clock,
         rewrites: &rewrites,
         ended_elsewhere,
+        issues,
+        history: &memory.history,
     };
     run.checks(alarms, about, &input);
     let accepted = step.is_accepted();

@@ -132,6 +132,7 @@ fn new_track(track: &Track, policy: &ChannelPolicy, now: Time) -> TrackMemory {
         digests: Default::default(),
         rewrites: Vec::new(),
         media: Default::default(),
+        history: Default::default(),
         window: Default::default(),
     }
 }

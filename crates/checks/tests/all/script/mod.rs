@@ -256,6 +256,8 @@ fn set_policy(policy: &mut ChannelPolicy, words: &Words<'_>) {
             "grace" => policy.checks.startup_grace_s = Some(number()),
             "latency-max" => policy.checks.latency_max_s = Some(number()),
             "entry" => policy.streams[0].url = format!("http://o.example/live/{value}"),
+            "apple" => policy.checks.apple_rules = *value == "yes",
+            "dvr" => policy.checks.dvr_window_s = Some(number() as u32),
             "off" => policy.checks.overrides.entry((*value).to_owned()).or_default().enabled = Some(false),
             _ => panic!("policy: {key} is unknown"),
         }

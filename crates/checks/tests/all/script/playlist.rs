@@ -25,6 +25,9 @@ pub fn media(words: &Words<'_>, t_end: Time) -> String {
         text.push_str(&format!("#EXT-X-TARGETDURATION:{td}\n"));
     }
     text.push_str(&format!("#EXT-X-MEDIA-SEQUENCE:{first}\n"));
+    if let Some(kind) = words.options.get("type") {
+        text.push_str(&format!("#EXT-X-PLAYLIST-TYPE:{kind}\n"));
+    }
     if let Some(dseq) = words.options.get("dseq") {
         text.push_str(&format!("#EXT-X-DISCONTINUITY-SEQUENCE:{dseq}\n"));
     }
@@ -43,6 +46,11 @@ pub fn media(words: &Words<'_>, t_end: Time) -> String {
             *date += Span::from_secs_f64(offset.parse().unwrap());
         }
     }
+    let (extinfs, ranges) = (words.numbered("extinf"), words.numbered("range"));
+    let undated = words.list("undated");
+    if let Some(tag) = words.options.get("range-tag") {
+        text.push_str(&format!("#EXT-X-DATERANGE:{tag}\n"));
+    }
     for n in first..=last {
         if discs.contains(&n) {
             text.push_str("#EXT-X-DISCONTINUITY\n");
@@ -51,14 +59,25 @@ pub fn media(words: &Words<'_>, t_end: Time) -> String {
             if let Some(offset) = pdts.get(&n) {
                 *date += Span::from_secs_f64(offset.parse().unwrap());
             }
-            text.push_str(&format!("#EXT-X-PROGRAM-DATE-TIME:{date}\n"));
+            let written = match words.options.get("date-format").copied() {
+                Some("local") => date.to_string().replace('Z', ""),
+                Some("no-colon") => date.to_string().replace('Z', "+0000"),
+                _ => date.to_string(),
+            };
+            if !undated.contains(&n) {
+                text.push_str(&format!("#EXT-X-PROGRAM-DATE-TIME:{written}\n"));
+            }
             *date += Span::from_secs_f64(duration(n));
         }
         if gaps.contains(&n) {
             text.push_str("#EXT-X-GAP\n");
         }
         let uri = uris.get(&n).map_or_else(|| format!("{name}{}.ts", n as i64 + shift), |u| (*u).to_owned());
-        text.push_str(&format!("#EXTINF:{:.3},\n{uri}{query}\n", duration(n)));
+        if let Some(range) = ranges.get(&n) {
+            text.push_str(&format!("#EXT-X-BYTERANGE:{range}\n"));
+        }
+        let extinf = extinfs.get(&n).map_or_else(|| format!("{:.3}", duration(n)), |written| (*written).to_owned());
+        text.push_str(&format!("#EXTINF:{extinf},\n{uri}{query}\n"));
     }
     if words.has("endlist") {
         text.push_str("#EXT-X-ENDLIST\n");
