@@ -129,6 +129,15 @@ pub struct Track {
     pub codecs: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
+    /// Declared frames per 1000 s (HLS FRAME-RATE, DASH `@frameRate`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frame_rate_milli: Option<u32>,
+    /// HLS VIDEO-RANGE: `SDR`, `PQ`, `HLG`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub video_range: Option<String>,
+    /// HLS CHANNELS or DASH AudioChannelConfiguration, as written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channels: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]

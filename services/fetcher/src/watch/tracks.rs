@@ -111,12 +111,18 @@ fn of_variant(variant: &Variant, playlist: &MultivariantPlaylist) -> Track {
         width: variant.resolution.map(|r| r.width),
         height: variant.resolution.map(|r| r.height),
         codecs: (!variant.codecs.is_empty()).then(|| variant.codecs.join(",")),
+        frame_rate_milli: variant.frame_rate_milli,
+        video_range: variant.video_range.as_deref().map(Into::into),
         ..blank(TrackId::from_text("variant"), kind)
     }
 }
 
 fn of_rendition(rendition: &Rendition, kind: TrackKind) -> Track {
-    Track { language: rendition.language.as_deref().map(Into::into), ..blank(TrackId::from_text("rendition"), kind) }
+    Track {
+        language: rendition.language.as_deref().map(Into::into),
+        channels: rendition.channels.as_deref().map(Into::into),
+        ..blank(TrackId::from_text("rendition"), kind)
+    }
 }
 
 fn blank(id: TrackId, kind: TrackKind) -> Track {
@@ -125,6 +131,9 @@ fn blank(id: TrackId, kind: TrackKind) -> Track {
         kind,
         bandwidth: None,
         average_bandwidth: None,
+        frame_rate_milli: None,
+        video_range: None,
+        channels: None,
         width: None,
         height: None,
         codecs: None,
