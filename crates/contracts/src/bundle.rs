@@ -289,6 +289,7 @@ mod tests {
             packager: None,
             region: None,
             runbook: None,
+            ladder: None,
         };
         Header::new("test 1", Time::UNIX_EPOCH, policy)
     }
