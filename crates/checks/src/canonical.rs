@@ -7,7 +7,7 @@ use ow_hls::{ClosedCaptions, MultivariantPlaylist, Variant};
 use crate::judge::memory::{MAX_MVP_LINES, MvpMemory};
 
 /// Path of a reference: scheme, host, query and fragment dropped.
-fn path(uri: &str) -> &str {
+pub(crate) fn path(uri: &str) -> &str {
     let end = uri.find(['?', '#']).unwrap_or(uri.len());
     let uri = &uri[..end];
     match uri.split_once("://") {

@@ -31,6 +31,7 @@ mod llhls;
 mod media;
 mod mp4;
 pub mod notation;
+pub mod offer;
 pub mod outcome;
 pub mod registry;
 mod seg;

@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 use ow_domain::Severity;
 
 use crate::input::{
-    Load, MediaLoad, MpdLoad, MpdStep, MvpLoad, PlaylistLoad, PlaylistStep, ProbeLoad, ProbeSilence, Renditions,
+    LadderLoad, Load, MediaLoad, MpdLoad, MpdStep, MvpLoad, PlaylistLoad, PlaylistStep, ProbeLoad, ProbeSilence,
+    Renditions,
 };
 use crate::outcome::Outcome;
 
@@ -133,7 +134,19 @@ pub(crate) trait Given {
     fn give(&self, run: &Run, params: &[f64], out: &mut Outcome);
 }
 
-inputs!(ProbeLoad, ProbeSilence, Load, MvpLoad, MpdLoad, PlaylistLoad, PlaylistStep, MpdStep, MediaLoad, Renditions);
+inputs!(
+    ProbeLoad,
+    ProbeSilence,
+    Load,
+    MvpLoad,
+    MpdLoad,
+    PlaylistLoad,
+    PlaylistStep,
+    MpdStep,
+    MediaLoad,
+    Renditions,
+    LadderLoad
+);
 
 /// Place in the catalogue and function of every check that looks at `kind`, in the order of the catalogue.
 pub(crate) fn by_input(kind: InputKind) -> &'static [(usize, Run)] {

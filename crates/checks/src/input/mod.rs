@@ -13,12 +13,15 @@ use ow_domain::{Span, Time, TrackId};
 use ow_hls::{Issue, MediaPlaylist};
 use ow_timeline::Step;
 
+mod ladder;
+
 use crate::judge::memory::TrackMemory;
 pub use crate::judge::memory::{DashSegments, Proven};
 pub use crate::judge::memory::{
     DateRangeFault, Drift, History, MvpMemory, PastInit, PastSegment, PlaylistHistory, RewriteVerdict, Sample,
 };
 pub use dash::{MpdLoad, MpdStep};
+pub use ladder::{Agreed, Delivered, DeliveryState, FLAPPING_SPAN, LadderLoad, Picture};
 
 /// What a fetcher measured of itself.
 pub struct ProbeLoad<'a> {

@@ -10,6 +10,8 @@ pub(crate) mod memory;
 pub(crate) mod route;
 mod run;
 
+pub(crate) use route::short_hash;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -3,6 +3,7 @@
 mod dash;
 mod history;
 mod media;
+mod offer;
 mod own;
 mod playlist;
 
@@ -18,6 +19,8 @@ pub use dash::{DashSegments, Proven};
 pub use history::{History, Sample};
 pub(crate) use media::MediaMemory;
 pub use media::{Drift, PastInit, PastSegment};
+pub use offer::Picture;
+pub(crate) use offer::{Delivery, OfferMemory};
 pub(crate) use own::Reports;
 pub use playlist::{DateRangeFault, PlaylistHistory};
 
@@ -68,6 +71,8 @@ pub(crate) struct StreamMemory {
     pub max_height: Option<u32>,
     #[serde(default)]
     pub dash: Box<DashMemory>,
+    #[serde(default)]
+    pub offer: OfferMemory,
     pub window: StreamWindow,
 }
 
@@ -88,6 +93,7 @@ impl StreamMemory {
             growth_at: None,
             max_height: None,
             dash: Box::default(),
+            offer: OfferMemory::default(),
             window: StreamWindow::default(),
         }
     }
@@ -120,6 +126,8 @@ pub(crate) struct TrackMemory {
     pub media: MediaMemory,
     #[serde(default)]
     pub history: PlaylistHistory,
+    #[serde(default)]
+    pub delivery: Delivery,
     pub window: TrackWindow,
 }
 

@@ -103,6 +103,12 @@ fn judge(
         segments: &stream.dash.segments,
     };
     run.checks(alarms, &about, &input);
+    if step.is_accepted()
+        && let Some(offer) = crate::offer::of_dash(mpd)
+    {
+        stream.offer.take(offer, run.now());
+        super::ladder::ladder(stream, alarms, run, &about);
+    }
 }
 
 /// Remembers that a segment answered: for computed lists the only proof that there is something new.

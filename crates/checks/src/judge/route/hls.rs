@@ -43,6 +43,7 @@ pub(super) fn playlist(
             run_mvp(run, alarms, about, &MvpLoad { capture, issues: &issues, now: &now, before: None });
             stream.mvp_issues = issues;
         }
+        super::ladder::ladder(stream, alarms, run, about);
         return;
     }
     let parsed = match &capture.body {
@@ -58,10 +59,16 @@ pub(super) fn playlist(
         let broken = issues.iter().any(|i| i.kind.family() == IssueFamily::Syntax);
         // A broken document is no state to compare with.
         stream.mvp = if broken { before } else { Some(now) };
+        if !broken {
+            stream.offer.take(crate::offer::of_hls(mvp), run.now());
+        }
         stream.mvp_digest = digest.map(str::to_owned);
         stream.mvp_issues = issues.iter().take(MAX_MVP_ISSUES).cloned().collect();
         stream.max_height =
             mvp.variants.iter().filter_map(|v| v.resolution.map(|r| r.height)).max().or(stream.max_height);
+        if !broken {
+            super::ladder::ladder(stream, alarms, run, about);
+        }
         return;
     }
     let main = track.or_else(|| {
@@ -147,6 +154,10 @@ fn step(
     let step = memory.tracker.step(&observation(capture, outcome));
     if !step.has_playlist() {
         return;
+    }
+    if let Some(newest) = media.and_then(|m| m.segments.last()) {
+        let keys = newest.keys.as_deref().unwrap_or_default();
+        memory.delivery.protection = Some(crate::offer::protection_of_keys(keys.iter()));
     }
     let rewrites = rewrites(memory, &step, now);
     let wall_clock = wall_clock(memory, &step);

@@ -5,6 +5,7 @@
 
 mod dash;
 mod hls;
+mod ladder;
 mod media;
 pub(crate) mod own;
 
@@ -38,6 +39,11 @@ pub(crate) fn capture(memory: &mut ProbeMemory, run: &mut Runner<'_>, capture: &
         remember_track(stream, track, capture, policy, now);
     }
     stream.measure(capture, now);
+    if let Some(memory) = track.as_ref().and_then(|t| stream.tracks.get_mut(&t.id))
+        && matches!(capture.object, ObjectKind::Segment | ObjectKind::Init)
+    {
+        memory.delivery.take(capture);
+    }
     let tracks: Vec<TrackId> = stream.tracks.keys().cloned().collect();
     let about = About { capture, track: track.as_ref().map(|t| &t.id), tracks: &tracks };
 
@@ -136,6 +142,7 @@ fn new_track(track: &Track, policy: &ChannelPolicy, now: Time) -> TrackMemory {
         rewrites: Vec::new(),
         media: Default::default(),
         history: Default::default(),
+        delivery: Default::default(),
         window: Default::default(),
     }
 }

@@ -1,5 +1,6 @@
 //! The language of the fixtures: one input per line, `=>` and the findings it must give. See fixtures/README.md.
 
+mod ladder;
 mod media;
 mod mp4;
 mod playlist;
@@ -259,7 +260,7 @@ fn set_policy(policy: &mut ChannelPolicy, words: &Words<'_>) {
             "apple" => policy.checks.apple_rules = *value == "yes",
             "dvr" => policy.checks.dvr_window_s = Some(number() as u32),
             "off" => policy.checks.overrides.entry((*value).to_owned()).or_default().enabled = Some(false),
-            _ => panic!("policy: {key} is unknown"),
+            _ => assert!(ladder::agree(policy, key, value), "policy: {key} is unknown"),
         }
     }
 }
@@ -269,7 +270,7 @@ fn capture(words: &Words<'_>, at: Time, seq: u64) -> Capture {
     let kind = words.words.get(2).copied().unwrap_or_default();
     let track_name = words.options.get("track").copied().unwrap_or("video");
     let object = match words.options.get("of").copied().unwrap_or(kind) {
-        "mvp" => ObjectKind::Mvp,
+        "mvp" | "offer" => ObjectKind::Mvp,
         "init" => ObjectKind::Init,
         "segment" => ObjectKind::Segment,
         "list" | "playlist" => ObjectKind::MediaPlaylist,
@@ -397,6 +398,7 @@ fn outcome(words: &Words<'_>, kind: &str, t_end: Time) -> (Outcome, Option<Strin
         "status" => status = words.words[3].parse().unwrap(),
         "list" => body = Some(playlist::media(words, t_end)),
         "mvp" => body = Some(playlist::multivariant(words)),
+        "offer" => body = Some(ladder::multivariant(words)),
         "html" => body = Some("<!DOCTYPE html><html><body>Welcome</body></html>\n".to_owned()),
         "segment" | "init" => {}
         other => panic!("{other} is no input"),

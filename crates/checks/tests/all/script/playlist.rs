@@ -51,6 +51,7 @@ pub fn media(words: &Words<'_>, t_end: Time) -> String {
     if let Some(tag) = words.options.get("range-tag") {
         text.push_str(&format!("#EXT-X-DATERANGE:{tag}\n"));
     }
+    text.push_str(&super::ladder::keys(words, "EXT-X-KEY"));
     for n in first..=last {
         if discs.contains(&n) {
             text.push_str("#EXT-X-DISCONTINUITY\n");
