@@ -51,6 +51,10 @@ pub const fn bis(clause: &'static str) -> Spec {
 pub const fn has(clause: &'static str) -> Spec {
     Spec { text: "Apple HLS Authoring Specification", clause }
 }
+/// ISO/IEC 23009-1, Media presentation description and segment formats.
+pub const fn iso_dash(clause: &'static str) -> Spec {
+    Spec { text: "ISO/IEC 23009-1", clause }
+}
 pub const fn rfc(text: &'static str, clause: &'static str) -> Spec {
     Spec { text, clause }
 }

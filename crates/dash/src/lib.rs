@@ -7,6 +7,7 @@
 //! Start reading at [`parse`], then [`Mpd`], [`IssueKind`], and for segments [`tracks`], [`Track::segments`].
 
 mod audit;
+mod base;
 mod issue;
 mod limits;
 mod model;
@@ -20,6 +21,7 @@ mod uri;
 mod value;
 mod xml;
 
+pub use base::{BaseChoices, base_choices};
 pub use issue::{Issue, IssueFamily, IssueKind};
 pub use limits::*;
 pub use model::*;

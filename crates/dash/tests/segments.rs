@@ -1,6 +1,8 @@
 //! Periods, tracks and the segments that they describe.
 
-use ow_dash::{Document, MAX_SEGMENTS, Mode, Mpd, Offset, Segment, Window, parse, period_times, reload_url, tracks};
+use ow_dash::{
+    Document, MAX_SEGMENTS, Mode, Mpd, Offset, Segment, Window, base_choices, parse, period_times, reload_url, tracks,
+};
 
 const URL: &str = "https://o.example/live/ch/manifest.mpd?s=1";
 
@@ -294,4 +296,30 @@ fn everything_is_inherited_one_by_one() {
         "<BaseURL xmlns:d=\"urn:dvb:dash:dash-extensions:2014-1\" d:priority=\"2\">u/</BaseURL><BaseURL>v/</BaseURL>",
     );
     assert_eq!(tracks(&late, URL)[0].base_url.as_deref(), Some("https://o.example/live/ch/v/"));
+}
+
+#[test]
+fn all_bases_are_tried() {
+    let check = |bases: &str, inner: &str, expected: (usize, usize), bad: Option<&str>| {
+        let mpd = read(
+            "",
+            &format!(
+                "{bases}<Period><AdaptationSet><Representation id=\"v\">{inner}</Representation></AdaptationSet></Period>"
+            ),
+        );
+        let found = &base_choices(&mpd, URL)[0];
+        assert_eq!((found.usable, found.total), expected, "{bases} {inner}");
+        assert_eq!(found.first_bad.as_ref().map(|(_, text)| text.as_str()), bad);
+    };
+    check("", "", (1, 1), None);
+    check(
+        "<BaseURL>a/</BaseURL><BaseURL>https://b.example/</BaseURL>",
+        "<BaseURL>c/</BaseURL><BaseURL>d/</BaseURL>",
+        (4, 4),
+        None,
+    );
+    check("<BaseURL>file:///x/</BaseURL><BaseURL>a/</BaseURL>", "", (1, 2), Some("file:///x/"));
+    check("<BaseURL>http://</BaseURL>", "<BaseURL>c</BaseURL>", (0, 1), Some("http:///c"));
+    let many = "<BaseURL>a/</BaseURL>".repeat(100);
+    check(&many, &many, (64, 64), None);
 }
