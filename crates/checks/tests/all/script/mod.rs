@@ -1,5 +1,6 @@
 //! The language of the fixtures: one input per line, `=>` and the findings it must give. See fixtures/README.md.
 
+mod doc;
 mod ladder;
 mod media;
 mod mp4;
@@ -271,6 +272,7 @@ fn capture(words: &Words<'_>, at: Time, seq: u64) -> Capture {
     let track_name = words.options.get("track").copied().unwrap_or("video");
     let object = match words.options.get("of").copied().unwrap_or(kind) {
         "mvp" | "offer" => ObjectKind::Mvp,
+        "doc" => ObjectKind::Mpd,
         "init" => ObjectKind::Init,
         "segment" => ObjectKind::Segment,
         "list" | "playlist" => ObjectKind::MediaPlaylist,
@@ -280,6 +282,7 @@ fn capture(words: &Words<'_>, at: Time, seq: u64) -> Capture {
     let number = words.number("num").map(|n| n as u64);
     let url = match object {
         ObjectKind::Mvp => format!("{host}/live/master.m3u8?token={seq}"),
+        ObjectKind::Mpd => format!("{host}/live/manifest.mpd?token={seq}"),
         ObjectKind::MediaPlaylist => {
             format!("{host}/live/{}.m3u8?token={seq}", words.options.get("url").unwrap_or(&track_name))
         }
@@ -294,12 +297,16 @@ fn capture(words: &Words<'_>, at: Time, seq: u64) -> Capture {
         id: format!("capture-{seq}"),
         channel: ChannelId::new("vtv3").unwrap(),
         stream: StreamId::new("main").unwrap(),
-        protocol: if words.options.get("protocol") == Some(&"dash") { Protocol::Dash } else { Protocol::Hls },
+        protocol: match words.options.get("protocol") {
+            Some(&"dash") => Protocol::Dash,
+            _ if object == ObjectKind::Mpd => Protocol::Dash,
+            _ => Protocol::Hls,
+        },
         probe: ProbeId::new("hcm-1").unwrap(),
         job_revision: 1,
         seq,
         object,
-        track: (object != ObjectKind::Mvp).then(|| declared(track_name, words)),
+        track: (!matches!(object, ObjectKind::Mvp | ObjectKind::Mpd)).then(|| declared(track_name, words)),
         promised: is_segment.then(|| Promised {
             number,
             duration_us: Some(Span::from_secs_f64(words.number("dur").unwrap_or(6.0)).micros()),
@@ -399,6 +406,7 @@ fn outcome(words: &Words<'_>, kind: &str, t_end: Time) -> (Outcome, Option<Strin
         "list" => body = Some(playlist::media(words, t_end)),
         "mvp" => body = Some(playlist::multivariant(words)),
         "offer" => body = Some(ladder::multivariant(words)),
+        "doc" => body = Some(doc::mpd(words, t_end)),
         "html" => body = Some("<!DOCTYPE html><html><body>Welcome</body></html>\n".to_owned()),
         "segment" | "init" => {}
         other => panic!("{other} is no input"),
