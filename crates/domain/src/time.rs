@@ -207,6 +207,18 @@ mod tests {
     }
 
     #[test]
+    fn dates_of_http_are_read() {
+        for (text, seconds) in [
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(784_111_777)),
+            (" Thu, 01 Jan 1970 00:00:00 GMT", Some(0)),
+            ("1994-11-06T08:49:37Z", None),
+            ("soon", None),
+        ] {
+            assert_eq!(Time::parse_http_date(text).map(Time::unix_seconds), seconds, "{text}");
+        }
+    }
+
+    #[test]
     fn spans_saturate_and_scale_exactly() {
         assert_eq!(Span::from_secs(6).mul_ratio(3, 2), Span::from_secs(9));
         assert_eq!(Span::from_micros(i64::MAX) + Span::from_secs(1), Span::from_micros(i64::MAX));

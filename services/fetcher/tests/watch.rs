@@ -308,3 +308,91 @@ async fn an_entry_that_fails_is_asked_again() {
     let first = of(&seen, ObjectKind::Mvp).next().unwrap();
     assert!(first.body.as_ref().unwrap().text.contains('<'), "what came is told");
 }
+
+#[tokio::test]
+async fn segments_of_dash_are_fetched_once_at_their_availability_time() {
+    let origin = origin().await;
+    let streams = vec![
+        stream("timeline", origin.dash_timeline("one"), Depth::Full),
+        stream("number", origin.dash_number("one"), Depth::Full),
+    ];
+    let mut watching = Watching::start(job(3, streams));
+    let split = |seen: &[Capture], name: &str| -> Vec<Capture> {
+        seen.iter().filter(|c| c.stream.as_str() == name).cloned().collect()
+    };
+    watching
+        .until("five segments of each rendition", |seen| {
+            ["timeline", "number"].iter().all(|name| {
+                let of_stream = split(seen, name);
+                let numbers = numbers(&of_stream);
+                numbers.len() == 4 && numbers.values().all(|list| list.len() >= 5)
+            })
+        })
+        .await;
+    let seen = watching.end().await;
+    for name in ["timeline", "number"] {
+        let seen = split(&seen, name);
+        for (track, mut list) in numbers(&seen) {
+            list.sort_unstable();
+            // The list moves on between polls: numbers of a SegmentTimeline without startNumber count from its head.
+            if name == "number" {
+                let expected: Vec<u64> = (list[0]..list[0] + list.len() as u64).collect();
+                assert_eq!(list, expected, "{name} {track}: each once, none left out");
+            }
+        }
+        let mut urls: Vec<&str> =
+            of(&seen, ObjectKind::Segment).filter(|c| !c.extra).map(|c| c.exchange.url.as_str()).collect();
+        let n = urls.len();
+        urls.sort_unstable();
+        urls.dedup();
+        assert_eq!(urls.len(), n, "{name}: no segment twice");
+        assert_eq!(of(&seen, ObjectKind::Init).count(), 4, "{name}: each init section once");
+        let mut tracks: Vec<&str> = of(&seen, ObjectKind::Init).map(track).collect();
+        tracks.sort_unstable();
+        assert!(tracks[0] == "audio-en" && tracks[1].starts_with("video-"), "{tracks:?}");
+        for segment in of(&seen, ObjectKind::Segment) {
+            assert_eq!(segment.exchange.status(), Some(200), "{:?}", summary(std::slice::from_ref(segment)));
+            let promised = segment.promised.as_ref().unwrap();
+            let dash = promised.dash.as_ref().unwrap();
+            let available = dash.available_at.unwrap();
+            assert!(segment.exchange.t_req >= available && dash.n_early == 0);
+            assert_eq!((dash.explicit, dash.period.as_str()), (name == "timeline", "p0"));
+            let facts = segment.facts.as_ref().unwrap();
+            assert_eq!((facts.container, facts.n_issues), (Container::IsoBmff, 0), "{:?}", facts.issues);
+            let main = facts.main().unwrap();
+            assert!(main.timescale > 0, "segments are read with their init section");
+            let measured = main.duration.unwrap() * 1_000_000 / i64::from(main.timescale);
+            assert!((promised.duration_us.unwrap() - measured).abs() <= 50_000);
+        }
+    }
+    let polls = split(&seen, "timeline");
+    assert!(of(&polls, ObjectKind::Mpd).count() >= 4, "the MPD is asked for by its period");
+    assert_eq!(of(&split(&seen, "number"), ObjectKind::Mpd).count(), 1, "its period is a minute");
+}
+
+#[tokio::test]
+async fn a_late_segment_of_dash_is_asked_for_until_it_comes() {
+    let origin = origin().await;
+    // Promised a second earlier than made.
+    origin.faults.add(FaultSpec::new(FaultKind::AvailabilityStart { by_ms: -1_000 })).unwrap();
+    let mut watching = Watching::start(job(1, vec![stream("number", origin.dash_number("one"), Depth::Full)]));
+    watching
+        .until("a segment that came after early tries", |seen| {
+            of(seen, ObjectKind::Segment).any(|c| {
+                let dash = c.promised.as_ref().and_then(|p| p.dash.as_ref());
+                c.exchange.status() == Some(200) && dash.is_some_and(|d| d.n_early > 0)
+            })
+        })
+        .await;
+    let seen = watching.end().await;
+    let dash = |c: &Capture| c.promised.as_ref().unwrap().dash.clone().unwrap();
+    let good =
+        of(&seen, ObjectKind::Segment).find(|c| c.exchange.status() == Some(200) && dash(c).n_early > 0).unwrap();
+    let tries: Vec<&Capture> =
+        of(&seen, ObjectKind::Segment).filter(|c| c.exchange.url == good.exchange.url && !c.extra).collect();
+    assert_eq!(tries.len() as u32, dash(good).n_early + 1, "each try is a capture");
+    assert!(tries[..tries.len() - 1].iter().all(|c| c.exchange.status() == Some(404) && !dash(c).gives_up && !c.retry));
+    let late = dash(good).last_early.unwrap() - dash(good).available_at.unwrap();
+    assert!(late > Span::ZERO && late < Span::from_millis(1_400), "{late}");
+    assert!(good.exchange.t_req - dash(good).last_early.unwrap() >= Span::from_millis(250));
+}

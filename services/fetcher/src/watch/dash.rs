@@ -1,130 +1,304 @@
-//! A DASH stream: the MPD, polled by its own period. Its segments are not fetched yet: that needs the MPD reader.
+//! A DASH stream: the MPD by its own period, and its segments at their availability time, by the plan of
+//! `ow_timeline::dash`.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use ow_domain::Span;
-use ow_domain::capture::ObjectKind;
-use ow_domain::job::StreamJob;
+use ow_domain::capture::{Exchange, ObjectKind, Promised, Track};
+use ow_domain::job::{Depth, StreamJob};
+use ow_domain::{Span, Time};
+use ow_media::InitFacts;
+use ow_timeline::PollFailure;
+use ow_timeline::dash::{
+    DashAnswer, DashDue, DashPlan, DashSegment, DashSettings, Presentation, Resource, SegmentWhy, TimeSource,
+};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use super::budget::Priority;
-use super::transfer::{Ask, Channel};
+use super::hls::{HEAD_BYTES, InitSlot, MAX_INITS, MAX_WAITING, manifest};
+use super::transfer::{Ask, Channel, ManifestAnswer};
 
-/// Without `minimumUpdatePeriod`: an unexpected change is noticed within this.
-const WITHOUT_PERIOD: Span = Span::from_secs(60);
-/// `minimumUpdatePeriod="PT0S"`: the stream says that it announces changes inband; segments tell more often.
-const PERIOD_ZERO: Span = Span::from_secs(6);
+/// Most of an index whose end is not known.
+const INDEX_BYTES: u64 = 1 << 20;
+/// Init sections of all renditions together.
+const MAX_ALL_INITS: usize = 4 * MAX_INITS;
 
+/// Runs until it is dropped.
 pub(super) async fn run(channel: Arc<Channel>, stream: Arc<StreamJob>) {
-    let mut etag: Option<String> = None;
-    let mut period = WITHOUT_PERIOD;
-    let mut n_errors = 0_u32;
-    let mut url = stream.url.clone();
-    loop {
-        let answer = channel
-            .manifest(Ask {
-                stream: &stream,
-                object: ObjectKind::Mpd,
-                track: None,
-                promised: None,
-                url: url.clone(),
-                etag: etag.clone(),
-                range: None,
-                usual: period.min(Span::from_secs(60)),
-                priority: Priority::Entry,
-                retry: false,
-                extra: false,
-            })
-            .await;
-        let (t_req, t_end) = (answer.exchange.t_req, answer.exchange.t_end);
-        let due = match (&answer.text, answer.exchange.status()) {
-            (Some(text), _) => {
-                n_errors = 0;
-                etag = answer.exchange.header("etag").map(Into::into);
-                period = update_period(text);
-                t_req + period
-            }
-            (None, Some(304)) => {
-                n_errors = 0;
-                t_req + period
-            }
-            // 1 s, then w, w, 2w, 4w, at most 30 s (CHECKS 5.3).
-            (None, _) => {
-                n_errors = n_errors.saturating_add(1);
-                etag = None;
-                let wait = match n_errors {
-                    1 => Span::from_secs(1),
-                    2 | 3 => period,
-                    4 => period + period,
-                    _ => period.mul_ratio(4, 1),
-                };
-                t_end + wait.min(Span::from_secs(30))
-            }
-        };
-        url.clone_from(&stream.url);
-        channel.sleep_until(due.max(t_end)).await;
-        channel.polled(channel.now() - due.max(t_end));
-    }
+    let mut settings = DashSettings { cadence: channel.options.cadence.clone(), ..DashSettings::default() };
+    settings.cadence.initial_segments = channel.job().limits.initial_segments;
+    let seed = format!("{}/{}", channel.job().channel, stream.stream);
+    let plan = DashPlan::new(&seed, channel.now(), settings);
+    let watcher = Watcher {
+        channel,
+        stream,
+        plan,
+        etag: None,
+        asked: None,
+        inits: HashMap::new(),
+        n_waiting: 0,
+        requests: JoinSet::new(),
+    };
+    watcher.run().await;
 }
 
-/// By the attributes of the root element, read as text: 1 s to 60 s.
-fn update_period(mpd: &str) -> Span {
-    let Some(root) = mpd.find("<MPD").map(|at| &mpd[at..]) else { return WITHOUT_PERIOD };
-    let root = &root[..root.find('>').unwrap_or(root.len())];
-    match attribute(root, "minimumUpdatePeriod").and_then(duration) {
-        None => WITHOUT_PERIOD,
-        Some(Span::ZERO) => attribute(root, "maxSegmentDuration").and_then(duration).unwrap_or(PERIOD_ZERO),
-        Some(period) => period,
-    }
-    .clamp(Span::from_secs(1), Span::from_secs(60))
+struct Watcher {
+    channel: Arc<Channel>,
+    stream: Arc<StreamJob>,
+    plan: DashPlan,
+    /// Of the URL that was asked last.
+    etag: Option<String>,
+    asked: Option<String>,
+    inits: HashMap<Resource, InitSlot>,
+    n_waiting: usize,
+    /// Requests under way; dropped with the watcher.
+    requests: JoinSet<Done>,
 }
 
-fn attribute<'a>(element: &'a str, name: &str) -> Option<&'a str> {
-    let at = element.match_indices(name).map(|(at, _)| at).find(|&at| {
-        let before = element[..at].chars().next_back();
-        before.is_some_and(char::is_whitespace)
-    })?;
-    let rest = element[at + name.len()..].trim_start().strip_prefix('=')?.trim_start();
-    let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\''))?;
-    rest[1..].split(quote).next()
+enum Done {
+    Mpd(ManifestAnswer),
+    Time(DashAnswer, Option<(Time, Time)>),
+    Transfer,
 }
 
-/// `PnDTnHnMnS` (ISO 8601), days and smaller.
-fn duration(text: &str) -> Option<Span> {
-    let (days, time) = text.trim().strip_prefix('P')?.split_once('T').unwrap_or((&text.trim()[1..], ""));
-    let mut seconds = 0.0;
-    for (part, units) in [(days, &[('D', 86_400.0)][..]), (time, &[('H', 3_600.0), ('M', 60.0), ('S', 1.0)])] {
-        let mut rest = part;
-        for (unit, factor) in units {
-            if let Some((number, more)) = rest.split_once(*unit) {
-                seconds += number.parse::<f64>().ok().filter(|n| n.is_finite() && *n >= 0.0)? * factor;
-                rest = more;
+impl Watcher {
+    async fn run(mut self) {
+        loop {
+            let wake = self.plan.next_wakeup();
+            let channel = self.channel.clone();
+            tokio::select! {
+                Some(done) = self.requests.join_next() => match done {
+                    Ok(Done::Mpd(answer)) => self.on_mpd(answer),
+                    Ok(Done::Time(answer, said)) => self.plan.on_time(answer, said),
+                    Ok(Done::Transfer) => self.n_waiting -= 1,
+                    Err(error) => {
+                        // A panic in a request: the state no longer knows what is in flight, so begin anew.
+                        tracing::error!(%error, channel = %self.channel.job().channel, "a request ended unexpectedly");
+                        return Box::pin(run(self.channel, self.stream)).await;
+                    }
+                },
+                () = async { match wake { Some(at) => channel.sleep_until(at).await, None => std::future::pending().await } } => {
+                    let now = self.channel.now();
+                    let due = self.plan.take_due(now);
+                    self.ask(due, now);
+                }
             }
         }
-        if !rest.is_empty() {
+    }
+
+    fn ask(&mut self, due: DashDue, now: Time) {
+        if let Some(due) = due.due {
+            self.channel.polled(now - due);
+        }
+        self.channel.count_late(due.n_not_planned);
+        if due.mpd {
+            self.ask_mpd(due.location);
+        }
+        if let Some(source) = due.time {
+            self.ask_time(source);
+        }
+        if self.stream.depth == Depth::Manifest {
+            return;
+        }
+        for segment in due.segments {
+            if segment.why == SegmentWhy::Index {
+                self.init(&segment);
+                self.index(&segment);
+            } else if self.is_wanted(&segment) {
+                self.segment(segment);
+            }
+        }
+    }
+
+    fn ask_mpd(&mut self, location: Option<String>) {
+        let url = location.unwrap_or_else(|| self.stream.url.clone());
+        if self.asked.as_ref() != Some(&url) {
+            self.etag = None;
+            self.asked = Some(url.clone());
+        }
+        let (channel, stream, etag) = (self.channel.clone(), self.stream.clone(), self.etag.clone());
+        let usual = self.plan.settings().cadence.assumed_duration;
+        self.requests.spawn(async move {
+            let ask = Ask { etag, usual, ..manifest(&stream, ObjectKind::Mpd, url) };
+            Done::Mpd(channel.manifest(ask).await)
+        });
+    }
+
+    fn ask_time(&mut self, source: TimeSource) {
+        let (channel, stream) = (self.channel.clone(), self.stream.clone());
+        self.requests.spawn(async move {
+            let (answer, said) = channel.time(&stream, &source).await;
+            Done::Time(answer, said)
+        });
+    }
+
+    fn on_mpd(&mut self, answer: ManifestAnswer) {
+        let exchange = &answer.exchange;
+        let times = DashAnswer { t_req: exchange.t_req, t_end: exchange.t_end };
+        if exchange.status() == Some(304) {
+            return self.plan.on_unchanged(times);
+        }
+        let document = answer.text.as_deref().map(|text| ow_dash::parse(text.as_bytes()).0);
+        match document.as_ref().and_then(|document| document.as_mpd()).filter(|mpd| !mpd.periods.is_empty()) {
+            Some(mpd) => {
+                self.etag = exchange.header("etag").map(Into::into);
+                let presentation = Presentation::read(mpd, exchange.base_url(), exchange.t_end);
+                self.plan.on_mpd(times, presentation);
+            }
+            None => {
+                self.etag = None;
+                self.plan.on_failure(failure(exchange));
+            }
+        }
+    }
+
+    /// By depth: mandatory segments and the oldest are taken also where only one in `n` is.
+    fn is_wanted(&self, segment: &DashSegment) -> bool {
+        match self.stream.depth {
+            Depth::Manifest => false,
+            Depth::Full | Depth::Head => true,
+            Depth::Sampled { n } => {
+                segment.mandatory
+                    || segment.why == SegmentWhy::Oldest
+                    || segment.number.is_multiple_of(u64::from(n.max(1)))
+            }
+        }
+    }
+
+    /// Takes a place among the waiting; false when there is none.
+    fn may_wait(&mut self) -> bool {
+        if self.n_waiting >= MAX_WAITING {
+            self.channel.count_late(1);
+            return false;
+        }
+        self.n_waiting += 1;
+        true
+    }
+
+    /// Asks for the init section of a segment unless it is known or under way.
+    fn init(&mut self, segment: &DashSegment) -> Option<InitSlot> {
+        let resource = segment.init.clone()?;
+        if let Some(slot) = self.inits.get(&resource) {
+            let failed =
+                matches!(&*slot.borrow(), Some(None)) || slot.has_changed().is_err() && slot.borrow().is_none();
+            if !failed {
+                return Some(slot.clone());
+            }
+        }
+        if !self.may_wait() {
             return None;
         }
+        if self.inits.len() >= MAX_ALL_INITS {
+            self.inits.clear();
+        }
+        let (sender, slot) = watch::channel(None);
+        self.inits.insert(resource.clone(), slot.clone());
+        let promised = Promised { duration_us: None, byte_range: range(&resource), ..self.promised(segment) };
+        let promised = Promised { number: None, independent: false, from_edge: 0, dash: None, ..promised };
+        let usual = segment.duration + segment.duration;
+        let (channel, stream, track) = (self.channel.clone(), self.stream.clone(), segment.track.clone());
+        self.requests.spawn(async move {
+            let ask = Ask {
+                range: range(&resource),
+                usual,
+                track: Some(&track),
+                promised: Some(promised),
+                priority: Priority::Init,
+                ..manifest(&stream, ObjectKind::Init, resource.url)
+            };
+            let facts = channel.media(ask, None, None, usual.to_std()).await;
+            sender.send_replace(Some(facts.map(Arc::new)));
+            Done::Transfer
+        });
+        Some(slot)
     }
-    Some(Span::from_secs_f64(seconds))
+
+    /// Asks for the index of a single resource, as another initialization section.
+    fn index(&mut self, segment: &DashSegment) {
+        if segment.resource.range.is_none() || !self.may_wait() {
+            return;
+        }
+        let range = range(&segment.resource);
+        let promised =
+            Promised { number: None, duration_us: None, byte_range: range, dash: None, ..self.promised(segment) };
+        let (channel, stream, track) = (self.channel.clone(), self.stream.clone(), segment.track.clone());
+        let url = segment.resource.url.clone();
+        self.requests.spawn(async move {
+            let ask = Ask {
+                range,
+                track: Some(&track),
+                promised: Some(promised),
+                priority: Priority::Init,
+                ..manifest(&stream, ObjectKind::Init, url)
+            };
+            channel.media(ask, None, None, Duration::from_secs(6)).await;
+            Done::Transfer
+        });
+    }
+
+    fn promised(&self, segment: &DashSegment) -> Promised {
+        Promised {
+            number: Some(segment.number),
+            duration_us: Some(segment.duration.micros()),
+            byte_range: range(&segment.resource),
+            discontinuity: segment.discontinuity,
+            listed_at: segment.listed_at,
+            independent: false,
+            from_edge: segment.from_edge,
+            key_method: None,
+            dash: Some(segment.promise.clone()),
+        }
+    }
+
+    fn segment(&mut self, segment: DashSegment) {
+        let init = self.init(&segment);
+        if !self.may_wait() {
+            return;
+        }
+        let oldest = segment.why == SegmentWhy::Oldest;
+        let promised = self.promised(&segment);
+        let cut = (self.stream.depth == Depth::Head).then_some(HEAD_BYTES);
+        let (channel, stream) = (self.channel.clone(), self.stream.clone());
+        self.requests.spawn(async move {
+            let init = match init {
+                // Ends with the request for the init section, which has limits of its own.
+                Some(mut slot) => match slot.wait_for(Option::is_some).await {
+                    Ok(found) => found.clone().flatten(),
+                    Err(_) => None,
+                },
+                None => None,
+            };
+            let track: Arc<Track> = segment.track;
+            let ask = Ask {
+                range: range(&segment.resource),
+                usual: segment.duration + segment.duration,
+                track: Some(&track),
+                promised: Some(promised),
+                priority: if oldest { Priority::OldestSegment } else { Priority::NewSegment },
+                extra: oldest,
+                ..manifest(&stream, ObjectKind::Segment, segment.resource.url)
+            };
+            let patience = segment.duration.to_std().max(Duration::from_secs(1));
+            let init: Option<Arc<InitFacts>> = init;
+            channel.media(ask, init, cut, patience).await;
+            Done::Transfer
+        });
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn range(resource: &Resource) -> Option<(u64, u64)> {
+    let (first, last) = resource.range?;
+    Some((first, last.unwrap_or_else(|| first.saturating_add(INDEX_BYTES - 1))))
+}
 
-    #[test]
-    fn the_period_is_read_from_the_root() {
-        for (mpd, seconds) in [
-            ("<?xml?><MPD type=\"dynamic\" minimumUpdatePeriod=\"PT6S\" x=\"1\">", 6.0),
-            ("<MPD minimumUpdatePeriod='PT0.2S'>", 1.0),
-            ("<MPD minimumUpdatePeriod=\"PT1H\">", 60.0),
-            ("<MPD minimumUpdatePeriod=\"PT0S\" maxSegmentDuration=\"PT3.84S\">", 3.84),
-            ("<MPD minimumUpdatePeriod=\"PT0S\">", 6.0),
-            ("<MPD minimumUpdatePeriod=\"soon\">", 60.0),
-            ("<MPD type=\"static\">", 60.0),
-            ("<html>", 60.0),
-            ("<MPD minimumUpdatePeriod=\"P\">", 6.0),
-        ] {
-            assert_eq!(update_period(mpd), Span::from_secs_f64(seconds), "{mpd}");
-        }
+fn failure(exchange: &Exchange) -> PollFailure {
+    PollFailure {
+        t_req: exchange.t_req,
+        t_end: exchange.t_end,
+        gone: matches!(exchange.status(), Some(404 | 410)),
+        // The form in seconds only: a date would be measured with the server's clock.
+        retry_after: exchange.header("retry-after").and_then(|text| text.trim().parse().ok()).map(Span::from_secs),
     }
 }

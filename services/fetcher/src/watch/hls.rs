@@ -19,11 +19,11 @@ use super::tracks::TrackTable;
 use super::transfer::{Ask, Channel, ManifestAnswer};
 
 /// Segments and init sections asked for or waiting; beyond that new ones are left out and counted.
-const MAX_WAITING: usize = 256;
+pub(super) const MAX_WAITING: usize = 256;
 /// Init sections kept per rendition.
-const MAX_INITS: usize = 16;
+pub(super) const MAX_INITS: usize = 16;
 /// Bytes of a segment with depth `head`: PAT, PMT and the first picture's parameter sets, or `moof`.
-const HEAD_BYTES: u64 = 64 << 10;
+pub(super) const HEAD_BYTES: u64 = 64 << 10;
 
 /// Runs until it is dropped.
 pub(super) async fn run(channel: Arc<Channel>, stream: Arc<StreamJob>) {
@@ -78,7 +78,7 @@ struct InitKey {
 }
 
 /// The facts of an init section once its request has ended; `None` inside when it failed.
-type InitSlot = watch::Receiver<Option<Option<Arc<InitFacts>>>>;
+pub(super) type InitSlot = watch::Receiver<Option<Option<Arc<InitFacts>>>>;
 
 enum Done {
     Entry(ManifestAnswer),
@@ -377,7 +377,7 @@ pub(super) fn usable(text: &str, variables: Variables) -> Option<Playlist> {
 }
 
 /// A plain request of the stream.
-fn manifest(stream: &StreamJob, object: ObjectKind, url: String) -> Ask<'_> {
+pub(super) fn manifest(stream: &StreamJob, object: ObjectKind, url: String) -> Ask<'_> {
     Ask {
         stream,
         object,

@@ -9,6 +9,7 @@ use ow_domain::job::{FetchJob, StreamJob};
 use ow_domain::{Span, Time};
 use ow_hls::Variables;
 use ow_media::{InitFacts, SegmentParser};
+use ow_timeline::dash::{DashAnswer, TimeSource, early_retry};
 use tokio::sync::{Semaphore, mpsc, watch};
 use url::Url;
 
@@ -25,6 +26,9 @@ const RETRY_AFTER: Duration = Duration::from_millis(500);
 pub(super) const LATE: Span = Span::from_secs(1);
 /// Parallel segment transfers of a channel, whatever the job says.
 const MAX_PARALLEL: usize = 64;
+/// Longest wait for a time source (`utctiming_timeout_s`), and most bytes of its answer.
+const TIME_LIMIT: Duration = Duration::from_secs(2);
+const TIME_BYTES: u64 = 4 << 10;
 
 /// What the requests of a channel share.
 pub(super) struct Channel {
@@ -130,6 +134,58 @@ impl Channel {
         ManifestAnswer { exchange, text }
     }
 
+    /// Asks an HTTP time source (ISO/IEC 23009-1 5.8.4.11): between which two times it is there, and when that was
+    /// said. No capture is made.
+    pub(super) async fn time(&self, stream: &StreamJob, source: &TimeSource) -> (DashAnswer, Option<(Time, Time)>) {
+        let (url, from_header) = match source {
+            TimeSource::HttpHead(url) => (url, true),
+            TimeSource::HttpText(url) => (url, false),
+            TimeSource::Direct(time) => {
+                let now = self.now();
+                return (DashAnswer { t_req: now, t_end: now }, Some((*time, *time)));
+            }
+        };
+        let job = self.job();
+        let ask = Ask {
+            stream,
+            object: ObjectKind::Key,
+            track: None,
+            promised: None,
+            url: url.clone(),
+            etag: None,
+            range: None,
+            usual: Span::ZERO,
+            priority: Priority::Extra,
+            retry: false,
+            extra: true,
+        };
+        let limits =
+            Limits { total: TIME_LIMIT, max_body_bytes: TIME_BYTES, ..Limits::manifest(&job.limits, Duration::ZERO) };
+        let request = request(&job, &ask, limits);
+        let origin = origin(&request.url);
+        if !self.options.budgets.take(&origin, &job.limits, ask.priority, Duration::ZERO).await {
+            let now = self.now();
+            return (DashAnswer { t_req: now, t_end: now }, None);
+        }
+        let mut body = Collect::default();
+        let exchange = self.options.probe.fetch(&request, &mut body).await;
+        self.options.budgets.pay(&origin, body_bytes(&exchange));
+        let answer = DashAnswer { t_req: exchange.t_req, t_end: exchange.t_end };
+        let said = match exchange.status() {
+            // A Date is cut to the second.
+            Some(200..=299) if from_header => {
+                exchange.header("date").and_then(Time::parse_http_date).map(|at| (at, at + Span::from_secs(1)))
+            }
+            Some(200) if exchange.is_complete_success() => std::str::from_utf8(&body.0)
+                .ok()
+                .and_then(|text| ow_dash::parse_date_time(text.trim()))
+                .map(|at| Time::from_unix_micros(at.unix_us))
+                .map(|at| (at, at)),
+            _ => None,
+        };
+        (answer, said)
+    }
+
     /// Fetches a segment or init section, a second time if it fails. `patience` bounds the wait for budget.
     /// Gives the facts of an init section.
     pub(super) async fn media(
@@ -159,7 +215,8 @@ impl Channel {
             self.options.own.received(&exchange);
             self.options.own.explain(&exchange).await;
             let good = exchange.is_complete_success();
-            let again = !good && !ask.retry && may_try_again(&exchange);
+            let early = next_early_try(&ask, &exchange);
+            let again = !good && !ask.retry && !early.was_early() && may_try_again(&exchange);
             let mut capture = capture(&job, &ask, exchange);
             let read = matches!(&capture.exchange.outcome, Outcome::Response(r) if matches!(r.status, 200 | 206));
             let mut found = None;
@@ -169,8 +226,21 @@ impl Channel {
                 found = init;
             }
             capture.promised.clone_from(&ask.promised);
+            if let Some(dash) = capture.promised.as_mut().and_then(|p| p.dash.as_mut()) {
+                dash.gives_up = early == Early::Last;
+            }
+            let t_req = capture.exchange.t_req;
             capture.clock_uncertainty_us = self.options.own.uncertainty_us();
             let _ = self.out.send(capture).await;
+            if let Early::Again(at) = early {
+                drop(_permit);
+                if let Some(dash) = ask.promised.as_mut().and_then(|p| p.dash.as_mut()) {
+                    dash.n_early += 1;
+                    dash.last_early = Some(t_req);
+                }
+                self.sleep_until(at).await;
+                continue;
+            }
             if !again {
                 return found.filter(|_| good);
             }
@@ -178,6 +248,38 @@ impl Channel {
             tokio::time::sleep(RETRY_AFTER).await;
             ask.retry = true;
         }
+    }
+}
+
+/// A segment of DASH that is not there at its availability time is asked for again, until it is certainly late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Early {
+    No,
+    Again(Time),
+    /// It was too early time and again: no more tries.
+    Last,
+}
+
+impl Early {
+    fn was_early(self) -> bool {
+        self != Self::No
+    }
+}
+
+fn next_early_try(ask: &Ask<'_>, exchange: &Exchange) -> Early {
+    let Some((promised, dash)) = ask.promised.as_ref().and_then(|p| Some((p, p.dash.as_ref()?))) else {
+        return Early::No;
+    };
+    let (Some(from), Some(duration)) = (dash.promised_from(promised.listed_at), promised.duration_us) else {
+        return Early::No;
+    };
+    if ask.extra || ask.retry || !matches!(exchange.status(), Some(404 | 410 | 425)) {
+        return Early::No;
+    }
+    match early_retry(from, Span::from_micros(duration), exchange.t_req) {
+        Some(at) => Early::Again(at.max(exchange.t_end)),
+        None if dash.n_early > 0 => Early::Last,
+        None => Early::No,
     }
 }
 
