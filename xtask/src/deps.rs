@@ -85,7 +85,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("ring", &["ow-fetcher"]),
     ("saphyr-parser", &["ow-config"]),
     ("quick-xml", &["ow-dash"]),
-    ("zstd", &["ow-contracts", "ow-bus"]),
+    ("zstd", &["ow-contracts", "ow-bus", "ow-store"]),
     ("libc", &["ow-local"]),
     ("clap", &["ottwatch"]),
     ("lettre", &["ow-notifier"]),

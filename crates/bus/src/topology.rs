@@ -6,6 +6,7 @@ use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PriorityPolicy, 
 use async_nats::jetstream::kv;
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};
 use ow_contracts::Subject;
+use ow_domain::capture::ObjectKind;
 use ow_domain::incident::ReceiverKind;
 use ow_domain::{Partition, ProbeId};
 
@@ -187,6 +188,22 @@ impl ConsumerSpec {
     /// Verdicts for the recorder.
     pub fn recorder_verdicts(concurrency: usize) -> Self {
         Self::all_of(StreamName::Verdicts, "recorder", Subject::raw("verdict.>"), concurrency)
+    }
+
+    /// Captures of one kind of manifest for the recorder, from now on. It waits for its store in place, so deliveries
+    /// count crashes only.
+    pub fn recorder_manifests(object: ObjectKind, concurrency: usize) -> Self {
+        let object = object.as_str();
+        Self {
+            ack_wait: Duration::from_secs(30),
+            only_new: true,
+            ..Self::all_of(
+                StreamName::Captures,
+                &format!("recorder-{object}"),
+                Subject::raw(format!("capture.*.*.*.{object}")),
+                concurrency,
+            )
+        }
     }
 
     pub(crate) fn dead_letters(concurrency: usize) -> Self {

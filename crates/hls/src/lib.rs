@@ -6,6 +6,7 @@
 //! Start reading at [`parse`], then [`Playlist`], [`IssueKind`].
 
 mod attributes;
+mod diff;
 mod issue;
 mod limits;
 mod lines;
@@ -19,6 +20,7 @@ mod variables;
 mod write;
 
 pub use attributes::{Attribute, AttributeList, AttributeValue};
+pub use diff::{Difference, MAX_DIFFERENCES, diff};
 pub use issue::{Issue, IssueFamily, IssueKind};
 pub use limits::*;
 pub use model::*;

@@ -9,6 +9,7 @@ pub mod config;
 pub mod deliveries;
 mod error;
 mod listen;
+pub mod manifests;
 pub mod measures;
 mod pool;
 mod time;

@@ -1,4 +1,5 @@
-//! Measures and verdicts in; minute rollups in Postgres, channel metrics for Prometheus and lines for InfluxDB out.
+//! Measures, verdicts and manifests in; minute rollups and manifests in Postgres, channel metrics for Prometheus and
+//! lines for InfluxDB out.
 //!
 //! Nobody waits for it. Rollups are written before a message is acknowledged; metrics and InfluxDB lines are
 //! best effort: what cannot be written is dropped, oldest first, and counted. It judges nothing and keeps no state
@@ -7,6 +8,7 @@
 mod handlers;
 pub mod influx;
 pub mod line;
+mod manifests;
 pub mod series;
 
 use std::path::PathBuf;
@@ -14,9 +16,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ow_bus::{Bus, BusError, ConsumerSpec};
+use ow_domain::capture::{Capture, ObjectKind};
 use ow_domain::verdict::{Measures, Verdict};
-use ow_service::{HumanDuration, Ops};
+use ow_service::{HumanBytes, HumanDuration, Ops};
 use ow_store::Store;
+use ow_store::manifests::Pruned;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -43,6 +47,8 @@ pub struct Config {
     /// Series that were not written for so long are no longer exported. Verdicts come at least once a minute.
     pub stale_after: HumanDuration,
     pub influx: InfluxConfig,
+    /// Manifests as they were served, for `ottwatch manifest`.
+    pub manifests: ManifestConfig,
     /// How long the end of the service may take.
     pub drain_timeout: HumanDuration,
 }
@@ -56,6 +62,7 @@ impl Default for Config {
             concurrency: 16,
             stale_after: HumanDuration(Duration::from_secs(180)),
             influx: InfluxConfig::default(),
+            manifests: ManifestConfig::default(),
             drain_timeout: HumanDuration(Duration::from_secs(10)),
         }
     }
@@ -97,6 +104,34 @@ impl Default for InfluxConfig {
             flush_interval: HumanDuration(Duration::from_secs(5)),
             queue_lines: 200_000,
             timeout: HumanDuration(Duration::from_secs(10)),
+        }
+    }
+}
+
+/// Which manifests are kept, for `ottwatch manifest`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ManifestConfig {
+    /// Keep playlists and MPDs as they were served.
+    pub keep: bool,
+    /// Older ones are deleted.
+    pub retention: HumanDuration,
+    /// All together weigh at most so much, compressed; the oldest are deleted first.
+    pub max_size: HumanBytes,
+    /// Age and size are looked at this often.
+    pub prune_interval: HumanDuration,
+    /// Captures of one kind of manifest handled at once; they are written together.
+    pub concurrency: usize,
+}
+
+impl Default for ManifestConfig {
+    fn default() -> Self {
+        Self {
+            keep: true,
+            retention: HumanDuration(Duration::from_secs(3 * 86_400)),
+            max_size: HumanBytes(8 << 30),
+            prune_interval: HumanDuration(Duration::from_secs(300)),
+            concurrency: 128,
         }
     }
 }
@@ -149,6 +184,21 @@ pub async fn run(config: Config, deps: Deps, shutdown: CancellationToken) -> Res
         Ok("verdicts")
     });
 
+    let mut writer = None;
+    if config.manifests.keep {
+        let concurrency = config.manifests.concurrency;
+        let (handler, manifests, waiting) = manifests::parts(deps.store.clone(), &deps.ops, concurrency);
+        for object in [ObjectKind::Mvp, ObjectKind::MediaPlaylist, ObjectKind::Mpd] {
+            let spec = ConsumerSpec::recorder_manifests(object, concurrency);
+            let (bus, stop, handler) = (deps.bus.clone(), shutdown.clone(), handler.clone());
+            consumers.spawn(async move {
+                bus.consume::<Capture, _>(spec, handler, stop).await?;
+                Ok("manifests")
+            });
+        }
+        writer = Some((manifests, waiting));
+    }
+
     // Ends after the consumers, so that their last lines are sent.
     let after = CancellationToken::new();
     let _end = after.clone().drop_guard();
@@ -159,6 +209,16 @@ pub async fn run(config: Config, deps: Deps, shutdown: CancellationToken) -> Res
             influx.run(stop).await;
             "influx"
         });
+    }
+    if let Some((manifests, waiting)) = writer {
+        // Ends when the consumers have: what they hold is written, unless the store is away.
+        let stop = shutdown.clone();
+        others.spawn(async move {
+            let ended = manifests.run(waiting, stop.clone()).await;
+            stop.cancelled().await;
+            ended
+        });
+        others.spawn(prune_manifests(config.manifests.clone(), deps.store.clone(), after.clone()));
     }
     others.spawn(upkeep(config.clone(), deps.store.clone(), series, after.clone()));
 
@@ -210,6 +270,26 @@ async fn upkeep(config: Config, store: Store, series: Arc<Series>, stop: Cancell
                     Err(error) => tracing::warn!(error = %error.chain(), "old minute rollups were not deleted"),
                 }
             }
+        }
+    }
+}
+
+/// Keeps manifests within their age and size.
+async fn prune_manifests(config: ManifestConfig, store: Store, stop: CancellationToken) -> &'static str {
+    let mut prune = tokio::time::interval(config.prune_interval.0.max(Duration::from_secs(1)));
+    prune.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let pruned = tokio::select! {
+            () = stop.cancelled() => return "manifests",
+            pruned = async {
+                prune.tick().await;
+                store.prune_manifests(config.retention.0, config.max_size.0).await
+            } => pruned,
+        };
+        match pruned {
+            Ok(pruned) if pruned == Pruned::default() => {}
+            Ok(Pruned { loads, bodies }) => tracing::info!(loads, bodies, "old manifests were deleted"),
+            Err(error) => tracing::warn!(error = %error.chain(), "old manifests were not deleted"),
         }
     }
 }
