@@ -54,6 +54,8 @@ pub struct Load<'a> {
     pub host_failed_recently: bool,
     /// Failure of the host that belongs to the burst just counted.
     pub host_failure_counted: bool,
+    /// Another key of the stream was asked for lately and did not work.
+    pub other_key_fails: bool,
     /// The last ten segment loads over all tracks, this one included: how many, how many failed, on how many tracks.
     pub recent_segments: SegmentShare,
 }

@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use url::Url;
 
 use super::budget::Priority;
+use super::keys::KeyTable;
 use super::tracks::TrackTable;
 use super::transfer::{Ask, Channel, ManifestAnswer};
 
@@ -24,6 +25,8 @@ pub(super) const MAX_WAITING: usize = 256;
 pub(super) const MAX_INITS: usize = 16;
 /// Bytes of a segment with depth `head`: PAT, PMT and the first picture's parameter sets, or `moof`.
 pub(super) const HEAD_BYTES: u64 = 64 << 10;
+/// Usual time limit of a request for a key.
+const KEY_PATIENCE: Span = Span::from_secs(10);
 
 /// Runs until it is dropped.
 pub(super) async fn run(channel: Arc<Channel>, stream: Arc<StreamJob>) {
@@ -41,6 +44,7 @@ pub(super) async fn run(channel: Arc<Channel>, stream: Arc<StreamJob>) {
         defines: Arc::new([]),
         independent: false,
         renditions: HashMap::new(),
+        keys: KeyTable::default(),
         n_waiting: 0,
         requests: JoinSet::new(),
     };
@@ -58,6 +62,7 @@ struct Watcher {
     /// EXT-X-INDEPENDENT-SEGMENTS of the multivariant playlist.
     independent: bool,
     renditions: HashMap<Box<str>, Rendition>,
+    keys: KeyTable,
     n_waiting: usize,
     /// Requests under way; dropped with the watcher.
     requests: JoinSet<Done>,
@@ -84,6 +89,8 @@ enum Done {
     Entry(ManifestAnswer),
     Media(Box<str>, ManifestAnswer),
     Transfer,
+    /// URL of a key, and whether it came.
+    Key(String, bool),
 }
 
 impl Watcher {
@@ -96,6 +103,7 @@ impl Watcher {
                     Ok(Done::Entry(answer)) => self.on_entry(answer),
                     Ok(Done::Media(name, answer)) => self.on_media(&name, answer),
                     Ok(Done::Transfer) => self.n_waiting -= 1,
+                    Ok(Done::Key(url, worked)) => self.keys.done(&url, worked),
                     Err(error) => {
                         // A panic in a request: the state no longer knows what is in flight, so begin anew.
                         tracing::error!(%error, channel = %self.channel.job().channel, "a request ended unexpectedly");
@@ -232,6 +240,7 @@ impl Watcher {
         }
         let Ok(base) = Url::parse(exchange.base_url()) else { return };
         self.channel.count_late(plan.n_not_planned);
+        self.ask_keys(name, &base, playlist, exchange.t_end);
         for index in plan.maps {
             if let Some(segment) = playlist.segments.get(index as usize) {
                 self.init(name, &base, segment, exchange.t_end);
@@ -242,6 +251,37 @@ impl Watcher {
             if segment.gap.is_none() && self.is_wanted(&planned) {
                 self.segment(name, &base, segment, planned, exchange.t_end, playlist.independent_segments.is_some());
             }
+        }
+    }
+
+    /// Asks for the keys of the newest segment that are due.
+    fn ask_keys(&mut self, name: &str, base: &Url, playlist: &MediaPlaylist, listed_at: Time) {
+        let (Some(newest), Some(rendition)) = (playlist.segments.last(), self.renditions.get(name)) else { return };
+        for key in self.keys.due(base, newest, listed_at) {
+            let (channel, stream, track) = (self.channel.clone(), self.stream.clone(), rendition.track.clone());
+            let promised = Promised {
+                number: None,
+                duration_us: None,
+                byte_range: None,
+                discontinuity: false,
+                listed_at,
+                independent: false,
+                from_edge: 0,
+                key_method: Some(key.method),
+                dash: None,
+            };
+            self.requests.spawn(async move {
+                let ask = Ask {
+                    usual: KEY_PATIENCE,
+                    track: Some(&track),
+                    promised: Some(promised),
+                    priority: Priority::Init,
+                    extra: key.again,
+                    ..manifest(&stream, ObjectKind::Key, key.url.clone())
+                };
+                let worked = channel.key(ask).await;
+                Done::Key(key.url, worked)
+            });
         }
     }
 

@@ -10,6 +10,7 @@
 pub mod budget;
 mod dash;
 mod hls;
+mod keys;
 mod tracks;
 mod transfer;
 

@@ -17,11 +17,17 @@ use super::budget::Priority;
 use super::hls::usable;
 use super::tracks::TrackTable;
 use super::{CaptureSink, WatchOptions};
-use crate::http::{Access, BodySink, Collect, Limits, Request, Reuse, origin_of};
+use crate::http::{Access, BodySink, Collect, Ignore, Limits, Request, Reuse, origin_of};
 use crate::own::OwnWatch;
 
 /// Second try of a listed object (`segment_retry_ms`).
 const RETRY_AFTER: Duration = Duration::from_millis(500);
+/// Larger than any key; what is longer is none.
+const MAX_KEY_BYTES: u64 = 4 << 10;
+/// Headers of the answer with a key that say nothing of its bytes.
+const KEY_HEADERS: [&str; 8] =
+    ["age", "cache-control", "content-encoding", "content-length", "content-type", "date", "retry-after", "server"];
+const KEY_BUDGET_WAIT: Duration = Duration::from_secs(5);
 /// A poll that starts later than this after its plan is the probe's own lateness.
 pub(super) const LATE: Span = Span::from_secs(1);
 /// Parallel segment transfers of a channel, whatever the job says.
@@ -248,6 +254,33 @@ impl Channel {
             tokio::time::sleep(RETRY_AFTER).await;
             ask.retry = true;
         }
+    }
+}
+
+impl Channel {
+    /// Fetches a key and forgets it: of its body only the length is told. True when it came with a good status.
+    pub(super) async fn key(&self, ask: Ask<'_>) -> bool {
+        let Ok(_permit) = self.transfers.acquire().await else { return false };
+        let job = self.job();
+        let limits = Limits { max_body_bytes: MAX_KEY_BYTES, ..Limits::segment(&job.limits, ask.usual.to_std()) };
+        let request = request(&job, &ask, limits);
+        let origin = origin(&request.url);
+        if !self.options.budgets.take(&origin, &job.limits, ask.priority, KEY_BUDGET_WAIT).await {
+            self.count_late(1);
+            return false;
+        }
+        let mut exchange = self.options.probe.fetch(&request, &mut Ignore).await;
+        self.options.budgets.pay(&origin, body_bytes(&exchange));
+        let worked = exchange.is_complete_success();
+        if let Outcome::Response(response) = &mut exchange.outcome {
+            (response.digest, response.sniff) = (None, None);
+            // An entity tag may well be a digest of the body.
+            response.headers.retain(|(name, _)| KEY_HEADERS.contains(&name.as_str()));
+        }
+        let mut capture = capture(&job, &ask, exchange);
+        capture.clock_uncertainty_us = self.options.probe.clock().uncertainty_us();
+        let _ = self.out.send(capture).await;
+        worked
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod dash;
 mod history;
+mod keys;
 mod media;
 mod offer;
 mod own;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use dash::{DashMemory, MAX_MPD_BYTES, breaks_model};
 pub use dash::{DashSegments, Proven};
 pub use history::{History, Sample};
+pub use keys::KeyMemory;
 pub(crate) use media::MediaMemory;
 pub use media::{Drift, PastInit, PastSegment};
 pub use offer::Picture;
@@ -63,6 +65,9 @@ pub(crate) struct StreamMemory {
     pub mvp_digest: Option<String>,
     pub mvp_issues: Vec<ow_hls::Issue>,
     pub segments: VecDeque<SegmentLoad>,
+    /// Keys asked for lately.
+    #[serde(default)]
+    pub keys: KeyMemory,
     pub last_capture_at: Option<Time>,
     /// Manifest loads that failed since the last that worked.
     pub n_failed: u32,
@@ -87,6 +92,7 @@ impl StreamMemory {
             mvp_digest: None,
             mvp_issues: Vec::new(),
             segments: VecDeque::new(),
+            keys: KeyMemory::default(),
             last_capture_at: None,
             n_failed: 0,
             ever_ok: false,

@@ -53,6 +53,7 @@ pub(crate) fn capture(memory: &mut ProbeMemory, run: &mut Runner<'_>, capture: &
     let share = remember_segment(stream, capture, track.as_ref());
     let host = host_of(&capture.exchange.origin);
     let host_memory = remember_host(hosts, &host, capture, now);
+    let other_key_fails = stream.keys.remember(capture, crate::drm::key_works(capture));
     let load = Load {
         capture,
         policy,
@@ -62,6 +63,7 @@ pub(crate) fn capture(memory: &mut ProbeMemory, run: &mut Runner<'_>, capture: &
         entry_failed,
         host_failed_recently: host_memory.failed_recently,
         host_failure_counted: host_memory.counted,
+        other_key_fails,
         recent_segments: share,
     };
     run.checks(alarms, &about, &load);

@@ -260,6 +260,10 @@ fn set_policy(policy: &mut ChannelPolicy, words: &Words<'_>) {
             "entry" => policy.streams[0].url = format!("http://o.example/live/{value}"),
             "apple" => policy.checks.apple_rules = *value == "yes",
             "dvr" => policy.checks.dvr_window_s = Some(number() as u32),
+            key if key.starts_with("param.") => {
+                let (check, param) = key["param.".len()..].split_once('.').expect("param.CHECK.NAME=");
+                policy.checks.overrides.entry(check.to_owned()).or_default().params.insert(param.to_owned(), number());
+            }
             "off" => policy.checks.overrides.entry((*value).to_owned()).or_default().enabled = Some(false),
             _ => assert!(ladder::agree(policy, key, value), "policy: {key} is unknown"),
         }
@@ -275,6 +279,7 @@ fn capture(words: &Words<'_>, at: Time, seq: u64) -> Capture {
         "doc" => ObjectKind::Mpd,
         "init" => ObjectKind::Init,
         "segment" => ObjectKind::Segment,
+        "key" => ObjectKind::Key,
         "list" | "playlist" => ObjectKind::MediaPlaylist,
         other => panic!("{other} is no object"),
     };
@@ -286,6 +291,7 @@ fn capture(words: &Words<'_>, at: Time, seq: u64) -> Capture {
         ObjectKind::MediaPlaylist => {
             format!("{host}/live/{}.m3u8?token={seq}", words.options.get("url").unwrap_or(&track_name))
         }
+        ObjectKind::Key => format!("{host}/keys/{}?token={seq}", words.options.get("name").unwrap_or(&"k")),
         ObjectKind::Init => format!("{host}/live/{track_name}-init.mp4?token={seq}"),
         _ => format!("{host}/live/{track_name}-{}.ts?token={seq}", number.unwrap_or(seq)),
     };
@@ -307,7 +313,7 @@ fn capture(words: &Words<'_>, at: Time, seq: u64) -> Capture {
         seq,
         object,
         track: (!matches!(object, ObjectKind::Mvp | ObjectKind::Mpd)).then(|| declared(track_name, words)),
-        promised: is_segment.then(|| Promised {
+        promised: (is_segment || object == ObjectKind::Key).then(|| Promised {
             number,
             duration_us: Some(Span::from_secs_f64(words.number("dur").unwrap_or(6.0)).micros()),
             byte_range: None,
@@ -408,7 +414,7 @@ fn outcome(words: &Words<'_>, kind: &str, t_end: Time) -> (Outcome, Option<Strin
         "offer" => body = Some(ladder::multivariant(words)),
         "doc" => body = Some(doc::mpd(words, t_end)),
         "html" => body = Some("<!DOCTYPE html><html><body>Welcome</body></html>\n".to_owned()),
-        "segment" | "init" => {}
+        "segment" | "init" | "key" => status = words.number("status").map_or(200, |s| s as u16),
         other => panic!("{other} is no input"),
     }
     let mut body_end = if status >= 400 { BodyEnd::NotRead } else { BodyEnd::Complete };
