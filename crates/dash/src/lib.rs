@@ -8,6 +8,7 @@
 
 mod audit;
 mod base;
+mod diff;
 mod issue;
 mod limits;
 mod model;
@@ -19,9 +20,11 @@ mod template;
 mod track;
 mod uri;
 mod value;
+mod write;
 mod xml;
 
 pub use base::{BaseChoices, base_choices};
+pub use diff::{Change, ChangeKind, diff};
 pub use issue::{Issue, IssueFamily, IssueKind};
 pub use limits::*;
 pub use model::*;
@@ -33,3 +36,4 @@ pub use template::{Values, expand};
 pub use track::{Mode, Target, Track, reload_url, tracks};
 pub use uri::{is_http, resolve};
 pub use value::{DateTime, Duration, parse_date_time, parse_duration};
+pub use write::write;

@@ -33,6 +33,9 @@ pub struct Segment {
     pub(crate) url_index: Option<usize>,
 }
 
+/// Segments of one sequence (`S@k`).
+const MAX_SEQUENCE: u64 = 1_000;
+
 /// Segments of equal duration.
 #[derive(Debug, Clone, Copy)]
 struct Run {
@@ -165,7 +168,7 @@ impl<'t> Segments<'t> {
         self.number = number.saturating_add(count);
         let index = self.index;
         self.index = index.saturating_add(count);
-        Some(Run { number, time, duration: entry.d, count, k: entry.k.max(1), at: entry.at, index })
+        Some(Run { number, time, duration: entry.d, count, k: entry.k.min(entry.d).clamp(1, MAX_SEQUENCE), at: entry.at, index })
     }
 
     /// How often an entry with `r` below 0 stands: up to the next `S@t`, else the end of the Period, else without end.
@@ -182,6 +185,11 @@ impl<'t> Segments<'t> {
             }
             None => u64::MAX,
         }
+    }
+
+    fn is_wanted(&self, segment: &Segment) -> bool {
+        self.window.from_us.is_none_or(|from| segment.end_us > from)
+            && self.window.until_us.is_none_or(|until| segment.start_us < until)
     }
 
     fn segment(&self, run: &Run, i: u64, sub: u64) -> Option<Segment> {
@@ -231,9 +239,13 @@ impl Iterator for Segments<'_> {
                 self.sub = 0;
                 self.i += 1;
             }
-            self.n_given += 1;
             match segment {
-                Some(segment) => return Some(segment),
+                // Parts of a sequence that the window cuts.
+                Some(part) if run.k > 1 && !self.is_wanted(&part) => {}
+                Some(segment) => {
+                    self.n_given += 1;
+                    return Some(segment);
+                }
                 // Beyond what the types hold: nothing of this run can be told any more.
                 None => self.run = None,
             }
