@@ -35,8 +35,8 @@ fn run(input: &Aligned<'_>, params: &Params, out: &mut Outcome) {
             continue;
         };
         let at_edge = edge - mine;
-        let is_skew = at_edge > allowed + Span::from_secs_f64(params.skew_slack_s) || track.is_stale;
-        let places = [("edge", at_edge, is_skew), ("tail", start - tail, track.is_stale)];
+        let is_skew = at_edge.abs() > allowed + Span::from_secs_f64(params.skew_slack_s) || track.is_stale;
+        let places = [("edge", at_edge, is_skew), ("tail", start - tail, is_skew)];
         for (reason, uncovered, told_elsewhere) in places {
             if told_elsewhere {
                 out.unknown().on_track(track.id).reason(reason);
