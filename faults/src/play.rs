@@ -10,14 +10,15 @@ use anyhow::{Context, Result};
 use futures_util::future::{BoxFuture, ready};
 use ow_checks::{ChannelJudge, Judged};
 use ow_domain::capture::{Capture, Protocol};
-use ow_domain::job::{Depth, FetchJob, FetchLimits, StreamJob};
-use ow_domain::policy::{ChannelClass, ChannelPolicy, CheckSettings};
+use ow_domain::job::{Depth, FetchJob, StreamJob};
+use ow_domain::policy::ChannelPolicy;
 use ow_domain::verdict::Position;
-use ow_domain::{ChannelId, ProbeId, Severity, Span, StreamId, Time};
+use ow_domain::{ProbeId, Severity, Span, StreamId, Time};
 use ow_fetcher::clock::SteadyClock;
 use ow_fetcher::http::{Dial, Probe, ProbeOptions, Wire};
 use ow_fetcher::watch_channel;
 use ow_origin::{Clock, MemoryOrigin, OriginConfig};
+use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -179,21 +180,9 @@ fn policy(subject: &Subject) -> Result<ChannelPolicy> {
         headers: Vec::new(),
         depth: Depth::Full,
     };
-    Ok(ChannelPolicy {
-        channel: ChannelId::new(CHANNEL)?,
-        name: CHANNEL.into(),
-        revision: 1,
-        enabled: true,
-        class: ChannelClass::Linear,
-        streams: vec![stream],
-        probes: vec![ProbeId::new("suite")?],
-        limits: FetchLimits::default(),
-        checks: CheckSettings::default(),
-        event_start: None,
-        event_end: None,
-        labels: BTreeMap::new(),
-        packager: None,
-        region: None,
-        runbook: None,
-    })
+    // All else as where nothing is configured.
+    let policy = json!({
+        "channel": CHANNEL, "name": CHANNEL, "revision": 1, "enabled": true, "streams": [stream], "probes": ["suite"],
+    });
+    serde_json::from_value(policy).context("the policy of the suite")
 }
