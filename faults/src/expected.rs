@@ -85,7 +85,8 @@ const EXPECTED: &[(&str, &[&str])] = &[
     ("F73", &["ts-cc-error"]),
     ("F74", &["http-body-stall", "http-truncated-body"]),
     ("F74-reset", &["http-truncated-body"]),
-    ("F74-zero", &["media-nal-walk-error"]),
+    ("F74-zero", &["ts-sync-loss", "media-nal-walk-error"]),
+    ("F74-zero-cmaf", &["media-nal-walk-error"]),
 ];
 
 #[cfg(test)]

@@ -25,12 +25,11 @@ pub(crate) struct CmafTemplate {
 impl CmafTemplate {
     /// Times of display begin at `tfdt`: composition offsets are signed (`trun` version 1), no edit list is needed.
     pub fn video(video: &Video, pictures: Pictures) -> CmafTemplate {
-        let Pictures { first, count, ticks } = pictures;
-        let frames = (first..first + count).map(|i| &video.frames[i % video.frames.len()]);
-        let starts_with_idr = video.frames[first % video.frames.len()].is_idr;
+        let Pictures { count, ticks, .. } = pictures;
+        let starts_with_idr = pictures.of(video).next().is_some_and(|p| p.is_idr);
         let mut samples = Vec::new();
         let mut data = Vec::new();
-        for frame in frames {
+        for frame in pictures.of(video) {
             samples.extend((frame.nals.len() as u32).to_be_bytes());
             samples.extend((frame.display_offset * ticks as i32).to_be_bytes());
             data.extend_from_slice(&frame.nals);

@@ -9,10 +9,9 @@ use bytes::Bytes;
 use crate::cmaf::{self, AUDIO_SCALE, CmafTemplate, VIDEO_SCALE};
 use crate::config::GOP_MS;
 use crate::ladder::{AUDIO, Ladder};
-use crate::recording::{LOOP_AUDIO_FRAMES, LOOP_FRAMES, Pictures};
+use crate::recording::{GOP_FRAMES, LOOP_AUDIO_FRAMES, LOOP_FRAMES, Pictures};
 use crate::ts::{AUDIO_FRAME, AudioSpan, FRAME, TsTemplate};
 
-const GOP_FRAMES: usize = 50;
 const LOOP_GOPS: usize = LOOP_FRAMES / GOP_FRAMES;
 /// AAC samples per frame.
 const AUDIO_SAMPLES: i64 = 1_024;
@@ -22,8 +21,8 @@ const AUDIO_SAMPLES: i64 = 1_024;
 pub(crate) enum Cut {
     /// Begins ten pictures after an IDR.
     InsideGop,
-    /// 50 pictures/s.
-    Doubled,
+    /// 12.5 pictures/s: the first half of each GOP, each picture twice as long.
+    Halved,
     /// Begins so many GOPs later.
     Later { gops: u32 },
 }
@@ -196,14 +195,13 @@ impl Packager {
     /// The pictures of a place in the loop.
     fn pictures(&self, place: usize, cut: Option<Cut>) -> Pictures {
         let count = self.gops * GOP_FRAMES;
-        let first = place * count;
+        let usual = Pictures { first: place * count % LOOP_FRAMES, count, ticks: FRAME, of_gop: GOP_FRAMES };
+        let moved = |by: usize| Pictures { first: (usual.first + by) % LOOP_FRAMES, ..usual };
         match cut {
-            None => Pictures { first: first % LOOP_FRAMES, count, ticks: FRAME },
-            Some(Cut::InsideGop) => Pictures { first: (first + 10) % LOOP_FRAMES, count, ticks: FRAME },
-            Some(Cut::Doubled) => Pictures { first: 2 * first % LOOP_FRAMES, count: 2 * count, ticks: FRAME / 2 },
-            Some(Cut::Later { gops }) => {
-                Pictures { first: (first + gops as usize * GOP_FRAMES) % LOOP_FRAMES, count, ticks: FRAME }
-            }
+            None => usual,
+            Some(Cut::InsideGop) => moved(10),
+            Some(Cut::Halved) => Pictures { count: count / 2, ticks: 2 * FRAME, of_gop: GOP_FRAMES / 2, ..usual },
+            Some(Cut::Later { gops }) => moved(gops as usize * GOP_FRAMES),
         }
     }
 

@@ -266,7 +266,7 @@ impl Origin {
                     twist.shift_us += (n - since + 1).max(0) * timeline.segment_us / 1_000 * i64::from(ppm) / 1_000;
                 }
                 FaultKind::StartsInsideGop {} => twist.cut = Some((Cut::InsideGop, since)),
-                FaultKind::FrameRateDoubled {} if n >= since => twist.cut = Some((Cut::Doubled, since)),
+                FaultKind::FrameRateHalved {} if n >= since => twist.cut = Some((Cut::Halved, since)),
                 FaultKind::CutShift { gops } => twist.cut = Some((Cut::Later { gops }, since)),
                 FaultKind::ZeroedPayload {} => done.push(('z', zeroed)),
                 FaultKind::ContinuityError {} => done.push(('c', without_packet)),

@@ -49,13 +49,14 @@ pub(crate) struct AudioSpan {
 
 impl TsTemplate {
     pub fn build(video: &Video, pictures: Pictures, audio: &Audio, span: AudioSpan) -> TsTemplate {
-        let Pictures { first, count: n_frames, ticks } = pictures;
-        let sps = if ticks == FRAME { video.sps.clone() } else { video.sps_doubled() };
+        let Pictures { count: n_frames, ticks, .. } = pictures;
+        let sps = if ticks == FRAME { video.sps.clone() } else { video.sps_halved() };
         let mut mux = Mux { ticks, sps, ..Mux::default() };
         let mut next_audio = 0;
-        for i in 0..n_frames {
+        let psi_every = PSI_FRAMES * FRAME as usize / ticks as usize;
+        for (i, picture) in pictures.of(video).enumerate() {
             let dts = (i as i64 - 1) * ticks;
-            if i % PSI_FRAMES == 0 {
+            if i % psi_every == 0 {
                 mux.section(0, &pat());
                 mux.section(1, &pmt());
             }
@@ -69,7 +70,7 @@ impl TsTemplate {
                 mux.audio(audio.config, frames, pts);
                 next_audio += count;
             }
-            mux.picture(video, &video.frames[(first + i) % video.frames.len()], dts);
+            mux.picture(video, picture, dts);
         }
         mux.out
     }

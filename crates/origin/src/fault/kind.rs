@@ -130,8 +130,8 @@ pub enum FaultKind {
     PsiNotFirst {},
     /// Segments begin ten pictures after an IDR. [F29]
     StartsInsideGop {},
-    /// Segments published since the fault began have 50 pictures/s, in the bitstream's parameters too. [F21]
-    FrameRateDoubled {},
+    /// Segments published since the fault began have 12.5 pictures/s, in the bitstream's parameters too. [F21]
+    FrameRateHalved {},
     /// Segments are cut so many GOPs of 2 s later than those of other renditions. [F11]
     CutShift { gops: u32 },
     /// Media time runs fast (or slow) by so much, parts per million, from when the fault began. [F34, F39]
@@ -272,7 +272,7 @@ impl FaultKind {
             SampleEntry { .. } => &[Init],
             PsiNotFirst {}
             | StartsInsideGop {}
-            | FrameRateDoubled {}
+            | FrameRateHalved {}
             | TimestampDrift { .. }
             | TfdtNegative {}
             | Tfdt32 {} => &[Segment],
