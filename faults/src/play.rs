@@ -36,6 +36,8 @@ pub struct Subject {
     /// UTC when the watching begins, Unix microseconds.
     pub start_us: i64,
     pub lasts: Duration,
+    /// The rules that Apple's authoring specification adds are judged too.
+    pub apple_rules: bool,
 }
 
 /// A check that failed, in one place.
@@ -183,6 +185,7 @@ fn policy(subject: &Subject) -> Result<ChannelPolicy> {
     // All else as where nothing is configured.
     let policy = json!({
         "channel": CHANNEL, "name": CHANNEL, "revision": 1, "enabled": true, "streams": [stream], "probes": ["suite"],
+        "checks": {"apple_rules": subject.apple_rules},
     });
     serde_json::from_value(policy).context("the policy of the suite")
 }

@@ -26,6 +26,9 @@ const EPOCH_US: i64 = 1_767_225_600_000_000;
 /// Before a wrap.
 const NEAR_US: i64 = 100_000_000;
 
+/// Faults only by the rules of Apple's authoring specification, which a template asks for.
+const APPLE_RULES: &[&str] = &["F17"];
+
 /// What came of one fault.
 #[derive(Debug, Clone)]
 pub struct Outcome {
@@ -62,7 +65,7 @@ pub fn clean(profile: Profile, lasts: Duration) -> Result<Played> {
 
 fn subject(profile: Profile, origin: OriginConfig, start_us: i64, lasts: Duration) -> Subject {
     let protocol = if profile.is_dash() { Protocol::Dash } else { Protocol::Hls };
-    Subject { origin, entry: profile.entry("ch1"), protocol, start_us, lasts }
+    Subject { origin, entry: profile.entry("ch1"), protocol, start_us, lasts, apple_rules: false }
 }
 
 /// Plays one fault.
@@ -85,7 +88,9 @@ pub fn run(fault: &'static NamedFault) -> Result<Outcome> {
         Some(Near::Tfdt32Wrap) => wrap_us(1 << 32) - NEAR_US,
     };
     let after = if fault.always { Duration::ZERO } else { AFTER };
-    let played = play(&subject(fault.profile, origin, start_us, lead + lasts + after))?;
+    let watched = subject(fault.profile, origin, start_us, lead + lasts + after);
+    let apple_rules = APPLE_RULES.contains(&fault.id.as_str());
+    let played = play(&Subject { apple_rules, ..watched })?;
     Ok(judge(fault, played, span(lead), span(lead + lasts)))
 }
 
