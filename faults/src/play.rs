@@ -52,6 +52,8 @@ pub struct Finding {
     /// When it was last there.
     pub until: Span,
     pub message: String,
+    /// Cannot go on; ends by its age.
+    pub event: bool,
 }
 
 /// What came of it.
@@ -167,6 +169,7 @@ impl Look {
                 raised: condition.raised_at - self.start,
                 until: now,
                 message: condition.message.clone(),
+                event: condition.event,
             });
             finding.severity = finding.severity.max(condition.severity);
             finding.until = now;

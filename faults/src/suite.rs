@@ -17,8 +17,8 @@ const SEGMENT_MS: u32 = 4_000;
 const LEAD: Duration = Duration::from_secs(60);
 /// How long a fault lasts.
 const FAULT: Duration = Duration::from_secs(100);
-/// Clean time after it: longer than the life of an event's alarm.
-const AFTER: Duration = Duration::from_secs(340);
+/// Clean time after it.
+const AFTER: Duration = Duration::from_secs(120);
 /// 2026-11-02T03:04:05Z: any time will do, but always the same.
 const START_US: i64 = 1_793_588_645_000_000;
 /// 2026-01-01T00:00:00Z: media time 0 of the origin.
@@ -44,7 +44,7 @@ pub struct Outcome {
     pub unlisted: Vec<Finding>,
     /// Alarms before it began.
     pub before: Vec<Finding>,
-    /// Listed alarms that were still there at the end, clean time after it.
+    /// Listed alarms that were still there at the end, clean time after it; those of events end by their age.
     pub standing: Vec<Finding>,
     pub n_captures: usize,
 }
@@ -120,7 +120,7 @@ fn judge(fault: &'static NamedFault, played: Played, from: Span, to: Span) -> Ou
         took,
         unlisted: of(&|f| during(f) && f.raised <= to && !listed(f) && f.severity >= Severity::Warning),
         before: of(&|f| !during(f) && f.severity >= Severity::Warning),
-        standing: of(&|f| !fault.always && listed(f) && f.until >= played.ended),
+        standing: of(&|f| !fault.always && listed(f) && !f.event && f.until >= played.ended),
         found,
         n_captures: played.n_captures,
     }
