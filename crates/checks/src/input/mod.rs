@@ -18,7 +18,6 @@ mod ladder;
 mod xp;
 
 use crate::judge::memory::TrackMemory;
-pub use crate::judge::memory::{DashSegments, Proven};
 pub use crate::judge::memory::{
     DateRangeFault, Drift, History, MvpMemory, PastInit, PastSegment, PlaylistHistory, RewriteVerdict, Sample,
 };

@@ -191,9 +191,10 @@ impl TrackView {
         matches!(self.listing, Listing::Explicit(_))
     }
 
-    /// Numbers are part of segment URLs.
+    /// Numbers, and not times, make the URLs of segments.
     pub fn is_numbered(&self) -> bool {
-        matches!(&self.address, Address::Template { media, .. } if media.contains("$Number"))
+        let numbered = |media: &str| media.contains("$Number") && !media.contains("$Time");
+        matches!(&self.address, Address::Template { media, .. } if numbered(media))
     }
 
     /// Listed segments in order, the newest [`MAX_LISTED`]. Empty when they are computed.

@@ -21,7 +21,6 @@ use serde::{Deserialize, Serialize};
 pub(crate) use align::AlignMemory;
 pub use align::{MediaStart, PlaylistShape};
 pub(crate) use dash::{DashMemory, MAX_MPD_BYTES, breaks_model};
-pub use dash::{DashSegments, Proven};
 pub(crate) use edge::EdgeMemory;
 pub use history::{History, Sample};
 pub(crate) use host::{Access, Traffic};
