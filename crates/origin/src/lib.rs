@@ -40,7 +40,7 @@ pub use clock::Clock;
 pub use config::{ConfigError, OriginConfig, OriginError};
 pub use fault::{
     Active, Discontinuity, FaultError, FaultHandle, FaultKind, FaultScript, FaultSpec, Flap, Format, Malformed,
-    NamedFault, Near, ObjectKind, Profile, Rewrite, ScriptStep, Seam, Selector, Sequence,
+    NamedFault, Near, ObjectKind, Profile, Rewrite, ScriptStep, Selector, Sequence,
 };
 pub use memory::{MemoryOrigin, MemoryStream};
 pub use server::{Origin, run, start, start_with_clock};

@@ -5,10 +5,10 @@ use crate::outcome::Outcome;
 use crate::registry::{bis, op};
 
 crate::check! {
-    /// Detects:       Two or more new segments in one on-time poll, several times in twenty.
+    /// Detects:       More new segments in one on-time poll than an even pace explains, several times in twenty.
     /// Matters:       Viewers at the live edge run dry between the bursts.
     /// Usual causes:  An encoder or upload that stalls and catches up, a cache that holds playlists too long.
-    /// Stays quiet:   When the probe itself was late, at segments shorter than the poll, and three times in twenty.
+    /// Stays quiet:   When the probe itself was late, for segments shorter than the distance of the polls, and three times in twenty.
     id: "hls-publish-burst", title: "Segments come in bursts", severity: Warning, hold: "H1", clear: "C20",
     since: "0.1", spec: [op(), bis("6.2.2")], input: PlaylistStep, scope: Track, params: {most_bursts: f64 = 3.0, "polls of the last twenty";},
 }
@@ -19,10 +19,8 @@ fn run(input: &PlaylistStep<'_>, params: &Params, out: &mut Outcome) {
         out.unknown();
         return;
     }
-    // Segments much shorter than the target duration come several at a poll by nature.
-    let short = step.new_segments.iter().any(|s| s.duration.mul_ratio(2, 1) < step.target_duration);
     let (n_polls, n_bursts) = input.history.bursts();
-    if short || n_polls < 10 {
+    if n_polls < 10 {
         out.unknown();
         return;
     }
@@ -31,6 +29,6 @@ fn run(input: &PlaylistStep<'_>, params: &Params, out: &mut Outcome) {
         return;
     }
     let (value, limit) = (n_bursts.to_string(), params.most_bursts.to_string());
-    let message = format!("{value} of the last {n_polls} polls brought several segments; at most {limit} expected");
+    let message = format!("{value} of the last {n_polls} polls brought segments in a burst; at most {limit} expected");
     out.fail(Severity::Warning, value, limit, message);
 }

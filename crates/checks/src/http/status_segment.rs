@@ -29,8 +29,8 @@ fn run(load: &Load<'_>, params: &Params, out: &mut Outcome) {
             out.pass();
             return;
         }
-        // The host means us, not players: self-rate-limited, http-auth-rejected.
-        (Some(response), _) if response.status == 429 || load.is_turned_away() => {
+        // The host means us, not players: self-rate-limited.
+        (Some(response), _) if response.status == 429 => {
             out.unknown();
             return;
         }
@@ -44,9 +44,7 @@ fn run(load: &Load<'_>, params: &Params, out: &mut Outcome) {
         }
     };
     // The first failure decides nothing: the probe asks once more on a new connection.
-    // A segment of DASH that is too early is asked for until it is certainly missing (dash-segment-late).
-    let gave_up = load.capture.promised.as_ref().and_then(|p| p.dash.as_ref()).is_some_and(|dash| dash.gives_up);
-    if !load.capture.retry && !gave_up {
+    if !load.capture.retry {
         out.unknown();
         return;
     }

@@ -52,7 +52,6 @@ pub enum Near {
     /// The 33-bit clock of MPEG-TS wraps a minute after the fault begins.
     PtsWrap,
     /// A 32-bit `tfdt` of the video tracks wraps a minute after the fault begins.
-    #[serde(rename = "tfdt32-wrap")]
     Tfdt32Wrap,
 }
 

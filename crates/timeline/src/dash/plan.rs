@@ -185,11 +185,6 @@ impl DashPlan {
         self.time.offset
     }
 
-    /// When the MPD is asked for next.
-    pub const fn mpd_due(&self) -> Time {
-        self.mpd.next_due
-    }
-
     /// When [`Self::take_due`] will have something.
     pub fn next_wakeup(&self) -> Option<Time> {
         let mpd = (!self.mpd.in_flight).then_some(self.mpd.next_due);
@@ -507,9 +502,7 @@ impl DashPlan {
             && let Some(oldest) = oldest(view, presentation, period, now + self.time.offset)
         {
             followed.last_oldest = Some(now);
-            // One that is still to come as a new one is not taken twice.
-            let to_come = followed.computed && oldest.number.saturating_sub(view.start_number) >= followed.next;
-            let taken = to_come || found.iter().any(|(s, ..)| s.time == oldest.time);
+            let taken = found.iter().any(|(s, ..)| s.time == oldest.time);
             if !taken {
                 found.push((oldest, SegmentWhy::Oldest, u32::MAX));
             }

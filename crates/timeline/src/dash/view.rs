@@ -191,10 +191,9 @@ impl TrackView {
         matches!(self.listing, Listing::Explicit(_))
     }
 
-    /// Numbers, and not times, make the URLs of segments.
+    /// Numbers are part of segment URLs.
     pub fn is_numbered(&self) -> bool {
-        let numbered = |media: &str| media.contains("$Number") && !media.contains("$Time");
-        matches!(&self.address, Address::Template { media, .. } if numbered(media))
+        matches!(&self.address, Address::Template { media, .. } if media.contains("$Number"))
     }
 
     /// Listed segments in order, the newest [`MAX_LISTED`]. Empty when they are computed.

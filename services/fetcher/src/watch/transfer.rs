@@ -347,13 +347,12 @@ fn request(job: &FetchJob, ask: &Ask<'_>, limits: Limits) -> Request {
     }
 }
 
-/// Headers of the job go to the origin of the entry only: they may be credentials. `Origin` is none, and goes everywhere.
+/// Headers of the job go to the origin of the entry only: they may be credentials.
 fn headers(ask: &Ask<'_>) -> Arc<[(String, String)]> {
-    let headers = &ask.stream.headers;
-    if headers.is_empty() || origin(&ask.url) == origin(&ask.stream.url) {
-        return headers.clone().into();
+    if ask.stream.headers.is_empty() || origin(&ask.url) != origin(&ask.stream.url) {
+        return Arc::new([]);
     }
-    headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("origin")).cloned().collect()
+    ask.stream.headers.clone().into()
 }
 
 fn origin(url: &str) -> String {

@@ -1,10 +1,7 @@
 //! What a judge remembers of hosts, streams and renditions. All of it is bounded and part of snapshots.
 
-mod align;
 mod dash;
-mod edge;
 mod history;
-mod host;
 mod keys;
 mod media;
 mod offer;
@@ -18,12 +15,9 @@ use ow_domain::{Span, Time, TrackId};
 use ow_timeline::HlsTracker;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use align::AlignMemory;
-pub use align::{MediaStart, PlaylistShape};
 pub(crate) use dash::{DashMemory, MAX_MPD_BYTES, breaks_model};
-pub(crate) use edge::EdgeMemory;
+pub use dash::{DashSegments, Proven};
 pub use history::{History, Sample};
-pub(crate) use host::{Access, Traffic};
 pub use keys::KeyMemory;
 pub(crate) use media::MediaMemory;
 pub use media::{Drift, PastInit, PastSegment};
@@ -57,8 +51,6 @@ pub(crate) struct HostMemory {
     pub failed_at: Option<Time>,
     /// Failure that counted last: others within a second are the same burst.
     pub counted_at: Option<Time>,
-    #[serde(default)]
-    pub traffic: Traffic,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -76,9 +68,6 @@ pub(crate) struct StreamMemory {
     /// Keys asked for lately.
     #[serde(default)]
     pub keys: KeyMemory,
-    /// Who was turned away.
-    #[serde(default)]
-    pub access: Access,
     pub last_capture_at: Option<Time>,
     /// Manifest loads that failed since the last that worked.
     pub n_failed: u32,
@@ -104,7 +93,6 @@ impl StreamMemory {
             mvp_issues: Vec::new(),
             segments: VecDeque::new(),
             keys: KeyMemory::default(),
-            access: Access::default(),
             last_capture_at: None,
             n_failed: 0,
             ever_ok: false,
@@ -146,12 +134,6 @@ pub(crate) struct TrackMemory {
     pub history: PlaylistHistory,
     #[serde(default)]
     pub delivery: Delivery,
-    /// Download rates of segments, bit/s, until there are ten.
-    #[serde(default)]
-    pub rates: Vec<u64>,
-    /// Freshness header of the packager as it was last, and since when.
-    #[serde(default)]
-    pub origin_header: Option<(u64, Time)>,
     pub window: TrackWindow,
 }
 

@@ -116,16 +116,18 @@ impl PlaylistHistory {
 
     fn publication(&mut self, step: &Step) {
         let Some(previous) = step.previous_t_end else { return };
-        let Classification::Advance { n_new, .. } = step.classification else {
-            return;
-        };
+        let Classification::Advance { n_new, .. } = step.classification else { return };
         let media = step.new_segments.iter().fold(Span::ZERO, |sum, s| sum + s.duration);
         let base = self.points.back().map_or(Span::ZERO, |p| p.media);
         let n_new = u32::try_from(n_new).unwrap_or(u32::MAX);
         push(&mut self.points, Point { at: step.t_end, media: base + media, n_new, not_before: previous }, MAX_POINTS);
+        let elapsed = step.t_end - previous;
+        let shortest = step.new_segments.iter().map(|s| s.duration).min().filter(|d| *d > Span::ZERO);
         let on_time = step.t_req - previous <= step.target_duration.mul_ratio(12, 10);
-        if on_time {
-            push(&mut self.polls, n_new >= 2, MAX_POLLS);
+        if let Some(shortest) = shortest.filter(|_| on_time) {
+            // A perfectly regular packager publishes up to so many between two looks.
+            let regular = elapsed.micros() / shortest.micros() + 1;
+            push(&mut self.polls, i64::from(n_new) > regular, MAX_POLLS);
         }
     }
 

@@ -88,9 +88,6 @@ fn judge(
                     newest_msn: 0,
                 });
                 memory.window.latency = track.edge_at.map(|edge| step.t_end - edge);
-                if let Some(latency) = memory.window.latency.filter(|_| age.grew) {
-                    stream.offer.edges.grew(step.t_end, latency);
-                }
             }
         }
     }
@@ -103,6 +100,7 @@ fn judge(
         mpd,
         presentation,
         previous_digest: stream.dash.digest.as_deref(),
+        segments: &stream.dash.segments,
     };
     run.checks(alarms, &about, &input);
     if step.is_accepted()

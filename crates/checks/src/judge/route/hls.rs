@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use ow_domain::capture::{Capture, ObjectKind, Track};
-use ow_domain::policy::ChannelPolicy;
 use ow_domain::{Span, Time, TrackId};
 use ow_hls::{Issue, IssueFamily, IssueKind, MediaPlaylist, Playlist, Variables};
 use ow_timeline::{BodyDigest, Freshness, Observation};
@@ -11,9 +10,7 @@ use ow_timeline::{BodyDigest, Freshness, Observation};
 use super::{remember_track, response, track_of};
 use crate::alarms::Alarms;
 use crate::canonical;
-use crate::input::{
-    BodyKind, Load, MvpLoad, OriginHeader, PlaylistLoad, PlaylistStep, Renditions, TrackAge, WallClock,
-};
+use crate::input::{BodyKind, Load, MvpLoad, PlaylistLoad, PlaylistStep, Renditions, TrackAge, WallClock};
 use crate::judge::memory::{
     Age, LatencyMemory, MAX_MVP_ISSUES, MAX_PENDING_REWRITES, PendingRewrite, RewriteVerdict, StreamMemory, TrackMemory,
 };
@@ -95,7 +92,6 @@ pub(super) fn playlist(
     }
     let about = About { track: Some(&track.id), ..*about };
     step(stream, alarms, run, &about, &track.id, media, not_modified, issues);
-    super::align::burst(stream, alarms, run, &about);
 }
 
 fn run_mvp(run: &mut Runner<'_>, alarms: &mut Alarms, about: &About<'_>, input: &MvpLoad<'_>) {
@@ -165,7 +161,6 @@ fn step(
     }
     let rewrites = rewrites(memory, &step, now);
     let wall_clock = wall_clock(memory, &step);
-    let origin_header = origin_header(memory, capture, &step, run.policy(), now);
     let previous = memory.digest.take();
     memory.history.update(&step, media);
     let input = PlaylistStep {
@@ -179,7 +174,6 @@ fn step(
         ended_elsewhere,
         issues,
         history: &memory.history,
-        origin_header,
     };
     run.checks(alarms, about, &input);
     let accepted = step.is_accepted();
@@ -189,17 +183,12 @@ fn step(
         memory.digests.clear();
         memory.rewrites.clear();
         memory.media.forget_segments();
-        memory.delivery.align.media.clear();
-    }
-    if let WallClock::Known { latency, is_wall_clock: true, .. } = wall_clock {
-        stream.offer.edges.grew(now, latency);
     }
     if let WallClock::Known { latency, .. } = wall_clock {
         memory.latency.remember(now, latency);
         memory.window.latency = Some(latency);
     }
     if accepted {
-        memory.delivery.align.take(media, capture.exchange.t_req);
         memory.target_duration = Some(step.target_duration).filter(|td| *td > Span::ZERO);
         memory.ended = step.end_list.is_present();
     }
@@ -224,29 +213,6 @@ fn step(
     let ages = track_ages(stream, now);
     let input = Renditions { capture, at: now, tracks: &ages, track: id, counts_as_growth };
     run.checks(alarms, about, &input);
-}
-
-/// How long the freshness header of the packager stands still, and the playlist.
-fn origin_header<'p>(
-    memory: &mut TrackMemory,
-    capture: &Capture,
-    step: &ow_timeline::Step,
-    policy: &'p ChannelPolicy,
-    now: Time,
-) -> Option<OriginHeader<'p>> {
-    let names = policy.checks.origin_headers.iter();
-    let (name, value) = names.into_iter().find_map(|n| Some((n.as_str(), capture.exchange.header(n)?)))?;
-    let value = super::short_hash(value);
-    let since = match memory.origin_header {
-        Some((known, since)) if known == value => since,
-        _ => now,
-    };
-    memory.origin_header = Some((value, since));
-    let body_unchanged_for = match step.freshness {
-        Freshness::Same { age, .. } => age,
-        Freshness::Grew | Freshness::NotEvaluated => Span::ZERO,
-    };
-    Some(OriginHeader { name, unchanged_for: now - since, body_unchanged_for })
 }
 
 /// Renditions that answered lately and are live.

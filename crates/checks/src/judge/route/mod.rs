@@ -3,13 +3,11 @@
 //!
 //! Here is what holds for every capture; `hls` follows playlists, `dash` MPDs, `media` segments.
 
-mod align;
 mod dash;
 mod hls;
 mod ladder;
 mod media;
 pub(crate) mod own;
-mod xp;
 
 use std::collections::BTreeMap;
 
@@ -22,7 +20,7 @@ use ow_timeline::{HlsTracker, KeyRules};
 use super::ProbeMemory;
 use super::memory::{HostMemory, LatencyMemory, MAX_SEGMENT_LOADS, MAX_TRACKS, SegmentLoad, StreamMemory, TrackMemory};
 use super::run::{About, Runner};
-use crate::input::{BodyKind, Load, SegmentShare, cors_origin, host_of};
+use crate::input::{BodyKind, Load, SegmentShare, host_of};
 
 /// Failures of one host within this span are one burst and count once: requests of all renditions and the second try
 /// of a segment after half a second. The next poll after a failure comes a second later.
@@ -56,16 +54,6 @@ pub(crate) fn capture(memory: &mut ProbeMemory, run: &mut Runner<'_>, capture: &
     let host = host_of(&capture.exchange.origin);
     let host_memory = remember_host(hosts, &host, capture, now);
     let other_key_fails = stream.keys.remember(capture, crate::drm::key_works(capture));
-    let rejected = stream.access.take(capture, is_entry, track.as_ref().map(|t| &t.id));
-    stream.access.retain(|track| stream.tracks.contains_key(track));
-    let windows = hosts.get_mut(&host).map(|memory| {
-        let identity =
-            format!("{}/{}/{}", capture.stream, track.as_ref().map_or("", |t| t.id.as_str()), capture.object.as_str());
-        memory.traffic.take(capture, now, short_hash(&identity), cors_origin(capture, policy).is_some())
-    });
-    let of_track = track.as_ref().and_then(|t| stream.tracks.get(&t.id)).and_then(|t| t.target_duration);
-    let target_duration = of_track.or_else(|| stream.tracks.values().filter_map(|t| t.target_duration).max());
-    let throughput_median = throughput(stream, capture, track.as_ref());
     let load = Load {
         capture,
         policy,
@@ -77,10 +65,6 @@ pub(crate) fn capture(memory: &mut ProbeMemory, run: &mut Runner<'_>, capture: &
         host_failure_counted: host_memory.counted,
         other_key_fails,
         recent_segments: share,
-        rejected,
-        windows: windows.unwrap_or_default(),
-        target_duration,
-        throughput_median,
     };
     run.checks(alarms, &about, &load);
     remember_manifest(stream, &load, now);
@@ -96,7 +80,6 @@ pub(crate) fn capture(memory: &mut ProbeMemory, run: &mut Runner<'_>, capture: &
         }
         _ => {}
     }
-    xp::pair(streams, alarms, run, &about, capture);
 }
 
 /// The rendition of a capture. A media playlist that is the entry of its stream needs none: it is `main`.
@@ -162,8 +145,6 @@ fn new_track(track: &Track, policy: &ChannelPolicy, now: Time) -> TrackMemory {
         media: Default::default(),
         history: Default::default(),
         delivery: Default::default(),
-        rates: Vec::new(),
-        origin_header: None,
         window: Default::default(),
     }
 }
@@ -268,40 +249,15 @@ fn remember_manifest(stream: &mut StreamMemory, load: &Load<'_>, now: Time) {
     }
 }
 
-/// Bodies from this size on tell a rate: below it is slow start.
-const MIN_RATE_BYTES: u64 = 64 << 10;
-/// Segments of which the median is taken.
-const N_RATES: usize = 10;
-
-/// Remembers the rate of a whole segment; gives the median of every ten.
-fn throughput(stream: &mut StreamMemory, capture: &Capture, track: Option<&Track>) -> Option<u64> {
-    let response = response(capture).filter(|r| r.content_length.is_some() && r.body_bytes >= MIN_RATE_BYTES)?;
-    let body_us = u64::try_from(capture.exchange.timings.body_us?).ok().filter(|us| *us > 0)?;
-    let usable = capture.object == ObjectKind::Segment && !capture.extra && capture.late_polls == 0;
-    if !usable || !capture.exchange.is_complete_success() {
-        return None;
-    }
-    let rates = &mut stream.tracks.get_mut(&track?.id)?.rates;
-    rates.push(response.body_bytes.saturating_mul(8_000_000) / body_us);
-    if rates.len() < N_RATES {
-        return None;
-    }
-    let mut rates = std::mem::take(rates);
-    rates.sort_unstable();
-    rates.get(N_RATES / 2).copied()
-}
-
 /// Keeps the last segment loads; a retry replaces its first try.
 fn remember_segment(stream: &mut StreamMemory, capture: &Capture, track: Option<&Track>) -> SegmentShare {
     if capture.object == ObjectKind::Segment && !capture.extra {
         let object = short_hash(&capture.exchange.url_without_query());
         let failed = response(capture).is_none_or(|r| r.status >= 400);
-        let dash = capture.promised.as_ref().and_then(|p| p.dash.as_ref());
-        let again = capture.retry || dash.is_some_and(|dash| dash.n_early > 0);
         let load = SegmentLoad { track: track.map(|t| t.id.clone()), object, failed };
         let first_try = stream.segments.iter_mut().find(|s| s.object == object && s.track == load.track);
         match first_try {
-            Some(known) if again => *known = load,
+            Some(known) if capture.retry => *known = load,
             _ => {
                 if stream.segments.len() == MAX_SEGMENT_LOADS {
                     stream.segments.pop_front();
