@@ -7,7 +7,8 @@
 pub(crate) mod blind;
 pub(crate) mod measures;
 pub(crate) mod memory;
-pub(crate) mod route;
+pub(crate) mod proof;
+mod route;
 mod run;
 
 pub(crate) use route::short_hash;

@@ -8,8 +8,8 @@ use ow_domain::policy::ChannelPolicy;
 use ow_domain::verdict::{Evidence, Subject};
 use ow_domain::{Severity, StreamId, Time, TrackId};
 
-use super::Finding;
 use super::blind::Blind;
+use super::{Finding, proof};
 use crate::alarms::{Alarms, LastFail, Siblings};
 use crate::hold::Input;
 use crate::input::host_of;
@@ -226,6 +226,7 @@ fn evidence(capture: &Capture, fail: &Fail) -> Evidence {
         r.headers.iter().filter(|(n, _)| KEPT_HEADERS.contains(&n.to_ascii_lowercase().as_str())).cloned().collect()
     });
     let mut facts = fail.facts.clone();
+    proof::add(&mut facts, capture);
     if let Some(addr) = &exchange.remote_addr {
         facts.push(("server address".into(), addr.clone()));
     }
