@@ -10,6 +10,7 @@ mod judge;
 mod media;
 mod objects;
 mod probe;
+mod replay;
 mod wrk;
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -86,6 +87,8 @@ fn measure(with_bus: bool) -> Result<()> {
     }
     println!("\n## Judge, CPU time\n");
     print!("{}", judge::run()?);
+    println!("\n## Replay of a bundle, CPU time\n");
+    print!("{}", replay::run()?);
     if with_bus {
         println!("\n## Bus: capture published to verdict received, one at a time\n");
         print!("{}", bus::run()?);
