@@ -88,6 +88,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("zstd", &["ow-contracts", "ow-bus", "ow-store"]),
     ("libc", &["ow-local"]),
     ("clap", &["ottwatch"]),
+    ("similar", &["ottwatch"]),
     ("lettre", &["ow-notifier"]),
     ("async-snmp", &["ow-notifier"]),
     ("axum", &["ow-service", "ow-api"]),

@@ -48,6 +48,11 @@ pub enum Command {
     Capture(CaptureArgs),
     /// Judge recorded captures again, and compare with what was said then or with another policy.
     Replay(ReplayArgs),
+    /// Manifests as they were served.
+    Manifest {
+        #[command(subcommand)]
+        command: ManifestCommand,
+    },
     /// Bring the configuration to what the files say.
     Apply(ApplyArgs),
     /// Print the stored configuration as YAML that `apply` takes back.
@@ -236,6 +241,115 @@ pub struct ReplayArgs {
     pub connect: ConnectArgs,
 }
 
+#[derive(Debug, Clone, Subcommand)]
+pub enum ManifestCommand {
+    /// Print what was served at a time.
+    At(ManifestAtArgs),
+    /// Show how what was served differs between two times: by meaning, then as text. Exit code 1 when it does.
+    Diff(ManifestDiffArgs),
+    /// List loads: those that brought something else than the one before, and one a minute.
+    Ls(ManifestLsArgs),
+    /// Print a manifest by its digest, as evidence names it.
+    Show(ManifestShowArgs),
+}
+
+/// Which manifests of a channel; all without these.
+#[derive(Debug, Clone, Args)]
+pub struct ManifestWhich {
+    #[arg(long, value_name = "ID")]
+    pub stream: Option<String>,
+    /// Rendition, as in the subject of alarms.
+    #[arg(long, value_name = "ID")]
+    pub track: Option<String>,
+    #[arg(long, value_enum)]
+    pub object: Option<ManifestObject>,
+    /// As this probe saw it.
+    #[arg(long, value_name = "ID")]
+    pub probe: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ManifestObject {
+    Mvp,
+    MediaPlaylist,
+    Mpd,
+}
+
+impl ManifestObject {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Mvp => "mvp",
+            Self::MediaPlaylist => "media-playlist",
+            Self::Mpd => "mpd",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Times: RFC 3339 (2026-11-22T09:41:07Z), `now`, or that long ago: -90s, -5m, -2h.
+
+Examples:
+  ottwatch manifest at vtv3-hd 2026-11-22T09:41:07Z --track video-1080p
+  ottwatch manifest at vtv3-hd -10m --object mvp")]
+pub struct ManifestAtArgs {
+    pub channel: String,
+    #[arg(value_name = "TIME", allow_hyphen_values = true)]
+    pub time: When,
+    #[command(flatten)]
+    pub which: ManifestWhich,
+    /// Print each manifest as one line of JSON.
+    #[arg(short, long, value_enum, default_value = "text")]
+    pub output: TailOutput,
+    #[command(flatten)]
+    pub connect: ConnectArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Example:
+  ottwatch manifest diff vtv3-hd 2026-11-22T09:41:00Z 2026-11-22T09:42:00Z --track video-1080p")]
+pub struct ManifestDiffArgs {
+    pub channel: String,
+    #[arg(value_name = "T1", allow_hyphen_values = true)]
+    pub before: When,
+    #[arg(value_name = "T2", allow_hyphen_values = true)]
+    pub after: When,
+    #[command(flatten)]
+    pub which: ManifestWhich,
+    /// Print each manifest as one line of JSON.
+    #[arg(short, long, value_enum, default_value = "text")]
+    pub output: TailOutput,
+    #[command(flatten)]
+    pub connect: ConnectArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Example:
+  ottwatch manifest ls vtv3-hd --from -10m --track video-1080p")]
+pub struct ManifestLsArgs {
+    pub channel: String,
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, default_value = "-10m")]
+    pub from: When,
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, default_value = "now")]
+    pub to: When,
+    #[command(flatten)]
+    pub which: ManifestWhich,
+    #[arg(long, default_value_t = 1000)]
+    pub limit: u32,
+    /// Print each load as one line of JSON.
+    #[arg(short, long, value_enum, default_value = "text")]
+    pub output: TailOutput,
+    #[command(flatten)]
+    pub connect: ConnectArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ManifestShowArgs {
+    /// SHA-256 of the body, 64 hex digits.
+    pub digest: String,
+    #[command(flatten)]
+    pub connect: ConnectArgs,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Output {
     Table,
@@ -405,6 +519,9 @@ mod tests {
             "ottwatch capture http://h/a.m3u8 --for 5m -o a.jsonl.zst --header a:b",
             "ottwatch replay --from -30m --to now --channel vtv3 --policy p.yaml --json",
             "ottwatch replay a.jsonl.zst",
+            "ottwatch manifest at vtv3 -10m --track video-1 --object media-playlist",
+            "ottwatch manifest diff vtv3 -10m now -o json",
+            "ottwatch manifest ls vtv3 --from -1h",
             "ottwatch alarms ls --severity critical,major --state all",
             "ottwatch alert-router --check-config",
         ] {

@@ -7,6 +7,7 @@ mod cli;
 mod config_cmd;
 mod doctor;
 mod gen_docs;
+mod manifest;
 mod origin_cmd;
 mod replay;
 mod runfile;
@@ -24,7 +25,7 @@ use ow_bus::{Bus, BusConfig};
 use ow_service::{Exit, telemetry};
 use ow_store::{Store, StoreConfig};
 
-use cli::{AlarmsCommand, Cli, Command, ConnectArgs, LogFormat, SnmpCommand};
+use cli::{AlarmsCommand, Cli, Command, ConnectArgs, LogFormat, ManifestCommand, SnmpCommand};
 use config_cmd::ApplyOptions;
 use services::Service;
 
@@ -83,6 +84,12 @@ async fn run(command: Command) -> Result<Exit> {
         Command::Check(args) => check::main(&args).await,
         Command::Capture(args) => capture::main(&args).await,
         Command::Replay(args) => replay::main(&args).await,
+        Command::Manifest { command } => match command {
+            ManifestCommand::At(args) => manifest::at(&args).await,
+            ManifestCommand::Diff(args) => manifest::diff(&args).await,
+            ManifestCommand::Ls(args) => manifest::ls(&args).await,
+            ManifestCommand::Show(args) => manifest::show(&args).await,
+        },
         Command::Apply(args) => {
             let store = open_store(&args.connect)?;
             let bus = if args.dry_run { None } else { connect_bus(&args.connect).await };

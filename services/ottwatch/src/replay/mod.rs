@@ -4,6 +4,7 @@ mod policy;
 mod print;
 mod source;
 
+use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
 use std::time::Instant;
 
@@ -51,14 +52,14 @@ pub async fn main(args: &ReplayArgs) -> Result<Exit> {
         eprintln!("--from {} is not before --to {}", range.from, range.to);
         return Ok(Exit::Usage);
     }
-    let (source, recorded, comparison) = match &args.bundle {
+    let Opened { source, policies: recorded, begins, comparison } = match &args.bundle {
         Some(path) => {
             let (source, policy) = Source::bundle(path)?;
             if let Some(wanted) = range.channel.as_ref().filter(|wanted| **wanted != policy.channel) {
                 eprintln!("the bundle is of channel {}, not of {wanted}", policy.channel);
                 return Ok(Exit::Usage);
             }
-            (source, vec![policy], None)
+            Opened { source, policies: vec![policy], begins: BTreeMap::new(), comparison: None }
         }
         None => open_stream(args, &range).await?,
     };
@@ -75,12 +76,23 @@ pub async fn main(args: &ReplayArgs) -> Result<Exit> {
         },
     };
     let out = Printer::new(BufWriter::new(std::io::stdout().lock()), args.json, args.changes);
-    let run = Run::new(recorded, other, comparison, range, out);
+    let a = Replayer::new(FixedPolicies::beginning(recorded, begins.clone()));
+    let b = other.map(|policies| Replayer::new(FixedPolicies::beginning(policies, begins)));
+    let run = Run { a, b, comparison, range, out, alarms: Default::default(), done: Done::default() };
     run.all(source).await
 }
 
+/// What is to be judged.
+struct Opened {
+    source: Source,
+    policies: Vec<ChannelPolicy>,
+    /// Channels that were not watched before the fact of this sequence.
+    begins: BTreeMap<ChannelId, u64>,
+    comparison: Option<Comparison>,
+}
+
 /// The captures of the range and before it, the policies in force, and what was published.
-async fn open_stream(args: &ReplayArgs, range: &Range) -> Result<(Source, Vec<ChannelPolicy>, Option<Comparison>)> {
+async fn open_stream(args: &ReplayArgs, range: &Range) -> Result<Opened> {
     let bus = BusConfig::new(runfile::nats(&args.connect)?, "ottwatch/replay");
     let bus = Bus::connect(bus).await.context("cannot use NATS")?;
     let policies = bus.kv::<ChannelPolicy>(Bucket::Config);
@@ -96,13 +108,16 @@ async fn open_stream(args: &ReplayArgs, range: &Range) -> Result<(Source, Vec<Ch
         Some(channel) => (Subject::captures_of(Partition::of(channel)), Subject::verdict(channel)),
         None => (Subject::raw("capture.>"), Subject::raw("verdict.>")),
     };
+    let start = range.from - Span::from_std(args.warm_up.0);
     let mut comparison = Some(Comparison::new(range.from));
-    let mut published = bus.recorded(StreamName::Verdicts, &said, range.from).await?;
+    let mut first: BTreeMap<ChannelId, (Time, u64)> = BTreeMap::new();
+    let mut published = bus.recorded(StreamName::Verdicts, &said, start).await?;
     while let Some(message) = published.next().await? {
         if message.stored_at > range.to + SOON {
             break;
         }
         let Ok(verdict) = message.decode::<Verdict>() else { continue };
+        first.entry(verdict.channel.clone()).or_insert((message.stored_at, verdict.position.seq));
         let is_in = verdict.as_of >= range.from && verdict.as_of <= range.to;
         if is_in && comparison.as_mut().is_some_and(|c| !c.published(verdict)) {
             eprintln!(
@@ -112,9 +127,11 @@ async fn open_stream(args: &ReplayArgs, range: &Range) -> Result<(Source, Vec<Ch
             break;
         }
     }
-    let start = range.from - Span::from_std(args.warm_up.0);
+    // A verdict comes at least once a minute: before a longer silence the channel was not watched yet.
+    first.retain(|_, (at, _)| *at - start > SOON + SOON);
+    let begins = first.into_iter().map(|(channel, (_, seq))| (channel, seq)).collect();
     let source = Source::stream(&bus, &facts, start).await?;
-    Ok((source, policies, comparison))
+    Ok(Opened { source, policies, begins, comparison })
 }
 
 /// One pass over the facts.
@@ -129,24 +146,6 @@ struct Run<W: Write> {
 }
 
 impl<W: Write> Run<W> {
-    fn new(
-        recorded: Vec<ChannelPolicy>,
-        other: Option<Vec<ChannelPolicy>>,
-        comparison: Option<Comparison>,
-        range: Range,
-        out: Printer<W>,
-    ) -> Self {
-        Self {
-            a: Replayer::new(FixedPolicies::new(recorded)),
-            b: other.map(|policies| Replayer::new(FixedPolicies::new(policies))),
-            comparison,
-            range,
-            out,
-            alarms: Default::default(),
-            done: Done::default(),
-        }
-    }
-
     async fn all(mut self, mut source: Source) -> Result<Exit> {
         let start = Instant::now();
         self.out.head(self.b.is_some())?;

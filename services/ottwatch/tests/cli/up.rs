@@ -189,6 +189,38 @@ async fn configuration_alarms_and_clients() {
     assert!(listed.code == 0 && listed.stdout.starts_with("no alarms"), "{listed:?}");
     assert!(up.log().contains("RAISE  major"), "the terminal shows it too: {}", up.log());
 
+    // What was served, and what was judged of it.
+    let served = eventually_some("the manifests are kept", TAKEN, async || {
+        let served = up.client(&["manifest", "at", "bad", "now", "-o", "json"]).await;
+        (served.code == 0 && served.stdout.lines().count() >= 3).then_some(served)
+    })
+    .await;
+    let served: Vec<Value> = served.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(served.iter().all(|m| m["text"].as_str().unwrap().starts_with("#EXTM3U")), "{served:?}");
+    let one = served.iter().find(|m| m["object"] == "mvp").unwrap();
+    let shown = up.client(&["manifest", "show", one["digest"].as_str().unwrap()]).await;
+    assert_eq!((shown.code, shown.stdout.as_str()), (0, one["text"].as_str().unwrap()), "{shown:?}");
+    let at = up.client(&["manifest", "at", "bad", "now", "--object", "mvp"]).await;
+    assert!(at.stdout == shown.stdout && at.stderr.contains("==> main mvp by local "), "{at:?}");
+    let media = served.iter().find(|m| m["object"] == "media-playlist").unwrap();
+    let track = media["track"].as_str().unwrap();
+    let differs = eventually_some("the window moves", TAKEN, async || {
+        let from = media["at"].as_str().unwrap();
+        let differs = up.client(&["manifest", "diff", "bad", from, "now", "--track", track]).await;
+        (differs.code == 1).then_some(differs)
+    })
+    .await;
+    for told in ["window moved from MSN ", "-#EXT-X-MEDIA-SEQUENCE:", "+#EXT-X-MEDIA-SEQUENCE:"] {
+        assert!(differs.stdout.contains(told), "{differs:?}");
+    }
+    let loads = up.client(&["manifest", "ls", "bad", "--track", track]).await;
+    assert!(loads.code == 0 && loads.stdout.lines().count() >= 2, "{loads:?}");
+    let nothing = up.client(&["manifest", "at", "bad", "-5h"]).await;
+    assert!(nothing.code == 69 && nothing.stderr.contains("no such manifest of bad"), "{nothing:?}");
+    let replayed = up.client(&["replay", "--from", "-10m", "--channel", "bad"]).await;
+    assert!(replayed.code == 0 && replayed.stdout.contains("http-status-segment"), "{replayed:?}");
+    assert!(replayed.stderr.contains(" identical, 0 different, 0 not judged again"), "{replayed:?}");
+
     let doctor = up.client(&["doctor"]).await;
     assert!(doctor.code == 0 && !doctor.stdout.contains("FAIL"), "{doctor:?}");
     let mib = run(&["snmp", "mib", "--base-oid", "1.3.6.1.4.1.99999.7"]).await;

@@ -10,6 +10,7 @@ mod compare;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use ow_contracts::Recorded;
 use ow_domain::policy::ChannelPolicy;
@@ -23,17 +24,37 @@ use crate::judging::{Fact, Mode, Output, PartitionJudge, PolicySource, Refused, 
 
 /// Policies that do not change.
 #[derive(Debug, Clone, Default)]
-pub struct FixedPolicies(Arc<BTreeMap<ChannelId, Arc<ChannelPolicy>>>);
+pub struct FixedPolicies(Arc<Fixed>);
+
+#[derive(Debug, Default)]
+struct Fixed {
+    policies: BTreeMap<ChannelId, Arc<ChannelPolicy>>,
+    /// Channels that were watched only from a place on.
+    begins: BTreeMap<ChannelId, u64>,
+    /// Place of the fact being judged.
+    seq: AtomicU64,
+}
 
 impl FixedPolicies {
     pub fn new(policies: impl IntoIterator<Item = ChannelPolicy>) -> Self {
-        Self(Arc::new(policies.into_iter().map(|p| (p.channel.clone(), Arc::new(p))).collect()))
+        Self::beginning(policies, BTreeMap::new())
+    }
+
+    /// Channels of `begins` are judged from the fact of that sequence on, as a validator does to which their policy
+    /// came only then.
+    pub fn beginning(policies: impl IntoIterator<Item = ChannelPolicy>, begins: BTreeMap<ChannelId, u64>) -> Self {
+        let policies = policies.into_iter().map(|p| (p.channel.clone(), Arc::new(p))).collect();
+        Self(Arc::new(Fixed { policies, begins, seq: AtomicU64::new(0) }))
+    }
+
+    fn has_begun(&self, channel: &ChannelId) -> bool {
+        self.0.begins.get(channel).is_none_or(|begin| self.0.seq.load(Ordering::Relaxed) >= *begin)
     }
 }
 
 impl PolicySource for FixedPolicies {
     fn standing(&self, channel: &ChannelId, at: Time) -> Standing {
-        match self.0.get(channel) {
+        match self.0.policies.get(channel).filter(|_| self.has_begun(channel)) {
             Some(policy) if policy.is_on(at) => Standing::Watched(policy.clone()),
             Some(policy) if policy.enabled => Standing::OffAir,
             Some(_) => Standing::Disabled,
@@ -43,7 +64,8 @@ impl PolicySource for FixedPolicies {
 
     fn enabled_in(&self, partition: Partition) -> Vec<ChannelId> {
         let in_partition = |p: &&Arc<ChannelPolicy>| p.enabled && Partition::of(&p.channel) == partition;
-        self.0.values().filter(in_partition).map(|p| p.channel.clone()).collect()
+        let all = self.0.policies.values().filter(in_partition).map(|p| p.channel.clone());
+        all.filter(|channel| self.has_begun(channel)).collect()
     }
 }
 
@@ -65,6 +87,7 @@ impl Replayer {
             Fact::Tick(tick) => tick.partition,
             Fact::Capture { capture, .. } => Partition::of(&capture.channel),
         };
+        self.policies.0.seq.store(position.seq, Ordering::Relaxed);
         let judge = match self.partitions.entry(partition) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(_) if self.policies.enabled_in(partition).is_empty() => return Ok(Step::default()),
