@@ -10,7 +10,9 @@ use ow_store::manifests::{ManifestFilter, ServedManifest, StoredLoad};
 use ow_store::{Store, StoreConfig};
 use serde_json::json;
 
-use crate::cli::{ConnectArgs, ManifestAtArgs, ManifestDiffArgs, ManifestLsArgs, ManifestShowArgs, ManifestWhich, TailOutput};
+use crate::cli::{
+    ConnectArgs, ManifestAtArgs, ManifestDiffArgs, ManifestLsArgs, ManifestShowArgs, ManifestWhich, TailOutput,
+};
 use crate::{runfile, when};
 
 /// Lines around a change.
@@ -154,7 +156,13 @@ struct Pair {
 fn pairs(before: Vec<ServedManifest>, after: Vec<ServedManifest>) -> Vec<Pair> {
     let key = |m: &ServedManifest| {
         let load = &m.load;
-        (load.stream.clone(), load.object == "media-playlist", load.track.clone(), load.object.clone(), load.probe.clone())
+        (
+            load.stream.clone(),
+            load.object == "media-playlist",
+            load.track.clone(),
+            load.object.clone(),
+            load.probe.clone(),
+        )
     };
     let mut all: BTreeMap<_, Pair> = BTreeMap::new();
     for manifest in before {
@@ -261,6 +269,20 @@ mod tests {
             capture: String::new(),
         };
         ServedManifest { load, text: text.to_owned(), lossy: false }
+    }
+
+    #[test]
+    fn mpds_are_compared_by_meaning() {
+        let mpd = |published: u32| {
+            format!(
+                "<MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" type=\"dynamic\" publishTime=\"2026-11-22T09:41:0{published}Z\" \
+                 profiles=\"urn:mpeg:dash:profile:isoff-live:2011\" minBufferTime=\"PT2S\"><Period id=\"p1\" start=\"PT0S\"/></MPD>"
+            )
+        };
+        assert_eq!(meaning("mpd", &mpd(1), &mpd(1).replace("<Period", "\n<Period")), [] as [&str; 0]);
+        let told = meaning("mpd", &mpd(1), &mpd(3));
+        assert!(told.len() == 1 && told[0].starts_with("MPD: publishTime"), "{told:?}");
+        assert_eq!(meaning("mpd", &mpd(1), "<html/>"), ["no MPD any more"]);
     }
 
     #[test]
