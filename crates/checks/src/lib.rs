@@ -18,6 +18,7 @@ mod dash;
 mod dash_mpd;
 pub mod docs;
 mod drm;
+mod headers;
 mod hls;
 mod hls_align;
 mod hls_mvp;

@@ -161,6 +161,13 @@ const LIMITS: &[Field] = &[
 
 const CHECKS: &[Field] = &[
     Field::optional("appleRules", Shape::Bool, "true"),
+    Field::optional("webClients", Shape::Bool, "true"),
+    Field::optional("trickplay", Shape::Bool, "true"),
+    Field::optional(
+        "originHeaders",
+        Shape::List { of: &Shape::Text { max: 64 }, min: 0, max: 8 },
+        "[x-packager-sequence]",
+    ),
     Field::optional("tokenParams", Shape::List { of: &Shape::Text { max: 64 }, min: 0, max: 32 }, "[token, expires]"),
     Field::optional("dvrWindow", Shape::Duration { min: 1_000, max: 720 * HOUR }, "2h"),
     Field::optional("latencyMax", Shape::Duration { min: 100, max: 24 * HOUR }, "30s"),

@@ -331,6 +331,9 @@ pub struct Timings {
     /// Longest pause between two reads of the body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub longest_stall_us: Option<i64>,
+    /// Lowest rate over two seconds of a body that took longer, bit/s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slowest_bits_per_second: Option<u64>,
 }
 
 /// The certificate and session of a TLS connection.

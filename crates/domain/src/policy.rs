@@ -80,6 +80,15 @@ pub struct CheckSettings {
     pub overrides: BTreeMap<String, CheckOverride>,
     /// Binding rules of the Apple authoring specification apply.
     pub apple_rules: bool,
+    /// Browsers play the channel: answers must allow the Origin that the stream's headers send.
+    #[serde(skip_serializing_if = "is_false")]
+    pub web_clients: bool,
+    /// The channel offers trick play: an I-frame rendition is expected.
+    #[serde(skip_serializing_if = "is_false")]
+    pub trickplay: bool,
+    /// Response headers by which the packager tells how fresh its answer is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub origin_headers: Vec<String>,
     /// Query parameters that are tokens and no part of a segment's identity.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub token_params: Vec<String>,
@@ -95,6 +104,10 @@ pub struct CheckSettings {
     /// Life of an event alarm without recurrence in seconds; default 300.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event_ttl_s: Option<f64>,
+}
+
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]

@@ -1,16 +1,36 @@
 //! Reachability and transport: what the wire did (CHECKS 3.1).
 
+mod address_partial;
+mod auth_rejected;
 mod body_not_media;
+mod body_stall;
+mod cache_control_manifest;
+mod cache_error_long;
 mod connect_failure;
+mod connect_slow;
+mod content_type;
+mod cors_inconsistent;
+mod cors_missing;
 mod dns_failure;
+mod dns_slow;
 mod download_slow;
+mod error_rate;
+mod last_modified_stale;
+mod mixed_scheme;
+mod packager_header_stale;
+mod range_unsupported;
+mod redirect;
+mod server_clock_skew;
+mod stale_age;
 mod status_init;
 mod status_manifest;
 mod status_segment;
+mod throughput_below_bitrate;
 mod timeout;
 mod tls_cert_expiry;
 mod tls_failure;
 mod truncated_body;
+mod ttfb_slow;
 
 use ow_domain::Severity;
 
@@ -23,6 +43,8 @@ pub(crate) const CHECKS: &[&CheckDef] = &[
     &connect_failure::CHECK,
     &tls_failure::CHECK,
     &tls_cert_expiry::CHECK,
+    &address_partial::CHECK,
+    &auth_rejected::CHECK,
     &status_manifest::CHECK,
     &status_segment::CHECK,
     &status_init::CHECK,
@@ -30,6 +52,24 @@ pub(crate) const CHECKS: &[&CheckDef] = &[
     &truncated_body::CHECK,
     &body_not_media::CHECK,
     &download_slow::CHECK,
+    &range_unsupported::CHECK,
+    &redirect::CHECK,
+    &mixed_scheme::CHECK,
+    &content_type::CHECK,
+    &cors_missing::CHECK,
+    &cors_inconsistent::CHECK,
+    &cache_control_manifest::CHECK,
+    &cache_error_long::CHECK,
+    &stale_age::CHECK,
+    &last_modified_stale::CHECK,
+    &packager_header_stale::CHECK,
+    &server_clock_skew::CHECK,
+    &dns_slow::CHECK,
+    &connect_slow::CHECK,
+    &ttfb_slow::CHECK,
+    &body_stall::CHECK,
+    &throughput_below_bitrate::CHECK,
+    &error_rate::CHECK,
 ];
 
 /// A host that serves the entry takes the whole stream down.
@@ -38,7 +78,7 @@ fn host_severity(load: &Load<'_>) -> Severity {
 }
 
 /// The request was never made, or ottwatch itself refused it: nothing is known of the origin.
-fn is_ours(kind: ow_domain::capture::FailureKind) -> bool {
+pub(crate) fn is_ours(kind: ow_domain::capture::FailureKind) -> bool {
     use ow_domain::capture::FailureKind as K;
     matches!(kind, K::AddressForbidden | K::BadUrl | K::OverBudget)
 }

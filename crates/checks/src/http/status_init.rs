@@ -30,8 +30,8 @@ fn run(load: &Load<'_>, _: &Params, out: &mut Outcome) {
         out.pass();
         return;
     }
-    // 429: the host means us, not players (self-rate-limited).
-    if !load.capture.retry || response.status == 429 {
+    // The host means us, not players: self-rate-limited, http-auth-rejected.
+    if !load.capture.retry || response.status == 429 || load.is_turned_away() {
         out.unknown();
         return;
     }

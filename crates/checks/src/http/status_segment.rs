@@ -29,8 +29,8 @@ fn run(load: &Load<'_>, params: &Params, out: &mut Outcome) {
             out.pass();
             return;
         }
-        // The host means us, not players: self-rate-limited.
-        (Some(response), _) if response.status == 429 => {
+        // The host means us, not players: self-rate-limited, http-auth-rejected.
+        (Some(response), _) if response.status == 429 || load.is_turned_away() => {
             out.unknown();
             return;
         }

@@ -58,6 +58,50 @@ pub struct Load<'a> {
     pub other_key_fails: bool,
     /// The last ten segment loads over all tracks, this one included: how many, how many failed, on how many tracks.
     pub recent_segments: SegmentShare,
+    /// 401 or 403, here or everywhere.
+    pub rejected: Rejected,
+    /// Windows over the host's traffic that this answer completed.
+    pub windows: HostWindows,
+    /// Of the playlist of the rendition, or of any of the stream.
+    pub target_duration: Option<Span>,
+    /// Median over the last ten segments of the rendition, bit/s, when this one completed ten.
+    pub throughput_median: Option<u64>,
+}
+
+/// Whether an answer of 401 or 403 is about this object or about us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Rejected {
+    #[default]
+    No,
+    /// The others were not asked yet.
+    Unsure,
+    /// Others of the stream are answered.
+    Here,
+    /// The entry, or all of a kind: `entry`, `playlists`, `segments`.
+    Everywhere(&'static str),
+}
+
+/// What became known of a host with one answer; `None` while a window is not full.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct HostWindows {
+    /// 95th percentile over fifty new connections.
+    pub connect_p95: Option<Span>,
+    /// Series and 95th percentile of the time to the first byte over twenty requests.
+    pub ttfb_p95: Option<(&'static str, Span)>,
+    /// Median over ten answers of `Date` minus the probe's UTC.
+    pub date_offset: Option<Span>,
+    /// Failed and all requests of the last five minutes.
+    pub errors: Option<(u32, u32)>,
+    /// Answers with an Access-Control-Allow-Origin, of so many of this kind.
+    pub cors: Option<(usize, usize)>,
+}
+
+/// A header by which the packager tells how fresh its answer is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct OriginHeader<'a> {
+    pub name: &'a str,
+    pub unchanged_for: Span,
+    pub body_unchanged_for: Span,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -117,6 +161,8 @@ pub struct PlaylistStep<'a> {
     pub issues: &'a [Issue],
     /// The last minutes, this step included.
     pub history: &'a PlaylistHistory,
+    /// One of the headers that the template names, where the answer has it.
+    pub origin_header: Option<OriginHeader<'a>>,
 }
 
 /// Live latency by PROGRAM-DATE-TIME, where this answer tells it.
@@ -268,6 +314,14 @@ impl Load<'_> {
             Outcome::Response(_) => None,
         }
     }
+    /// 401 or 403, and not for this object alone.
+    pub fn is_turned_away(&self) -> bool {
+        matches!(self.rejected, Rejected::Unsure | Rejected::Everywhere(_))
+    }
+    /// The Origin that was sent, where the channel has web clients.
+    pub fn cors_origin(&self) -> Option<&str> {
+        cors_origin(self.capture, self.policy)
+    }
     pub fn is_manifest(&self) -> bool {
         self.capture.object.is_manifest()
     }
@@ -299,6 +353,11 @@ pub(crate) fn object_name(object: ObjectKind) -> &'static str {
         ObjectKind::Key => "key",
         ObjectKind::Probe => "report",
     }
+}
+
+pub(crate) fn cors_origin<'p>(capture: &Capture, policy: &'p ChannelPolicy) -> Option<&'p str> {
+    let stream = policy.streams.iter().find(|s| s.stream == capture.stream).filter(|_| policy.checks.web_clients)?;
+    stream.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("origin")).map(|(_, value)| value.as_str())
 }
 
 /// Host of `scheme://host:port`.

@@ -20,10 +20,15 @@ const SNIFF_BYTES: usize = 120;
 /// Error bodies up to this size are read, so that the connection can be used again; it is dropped for longer ones.
 const MAX_ERROR_BODY: u64 = 16 << 10;
 
+/// The lowest rate of a body is looked for in pieces of this length.
+const RATE_WINDOW: Duration = Duration::from_secs(2);
+
 /// The body as it was read.
 pub(crate) struct ReadBody {
     pub response: Response,
     pub longest_stall: Duration,
+    /// Lowest rate over two seconds, bit/s.
+    pub slowest_bits_per_second: Option<u64>,
     /// Last byte of the body, or when its failure was known.
     pub ended: Instant,
     /// The connection can carry another request.
@@ -60,6 +65,8 @@ pub(crate) async fn read(
     let mut start: Vec<u8> = Vec::with_capacity(SNIFF_BYTES);
     let mut last = head_at;
     let mut longest_stall = Duration::ZERO;
+    let (mut window_from, mut window_bytes) = (head_at, 0_u64);
+    let mut slowest: Option<u64> = None;
     let timer = tokio::time::sleep_until(rules.deadline);
     tokio::pin!(timer);
     let mut pass = |bytes: &[u8]| {
@@ -87,6 +94,13 @@ pub(crate) async fn read(
         };
         let Some(data) = frame.data_ref() else { continue };
         let room = max_bytes - received;
+        window_bytes += data.len() as u64;
+        let window = now.saturating_duration_since(window_from);
+        if window >= RATE_WINDOW {
+            let rate = (window_bytes as f64 * 8.0 / window.as_secs_f64()) as u64;
+            slowest = Some(slowest.map_or(rate, |known| known.min(rate)));
+            (window_from, window_bytes) = (now, 0);
+        }
         let taken = usize::try_from(room).map_or(data.len(), |room| data.len().min(room));
         received += taken as u64;
         match coding.push(&data[..taken], &mut pass) {
@@ -119,7 +133,13 @@ pub(crate) async fn read(
         digest: (wanted && received > 0).then(|| digest.finish()),
         sniff: odd.then(|| printable(&start)),
     };
-    ReadBody { response, longest_stall, ended: last.max(head_at).max(now_if(end == BodyEnd::TimedOut, last)), reusable }
+    ReadBody {
+        response,
+        longest_stall,
+        slowest_bits_per_second: slowest,
+        ended: last.max(head_at).max(now_if(end == BodyEnd::TimedOut, last)),
+        reusable,
+    }
 }
 
 fn now_if(timed_out: bool, last: Instant) -> Instant {

@@ -321,6 +321,7 @@ impl Probe {
         let read = answer::read(answer.response, head_at, &rules, sink).await;
         hop.timings.body_us = Some(micros(read.ended.saturating_duration_since(head_at)));
         hop.timings.longest_stall_us = Some(micros(read.longest_stall));
+        hop.timings.slowest_bits_per_second = read.slowest_bits_per_second;
         if read.reusable {
             self.pool.put(target, connection);
         }

@@ -347,12 +347,13 @@ fn request(job: &FetchJob, ask: &Ask<'_>, limits: Limits) -> Request {
     }
 }
 
-/// Headers of the job go to the origin of the entry only: they may be credentials.
+/// Headers of the job go to the origin of the entry only: they may be credentials. `Origin` is none, and goes everywhere.
 fn headers(ask: &Ask<'_>) -> Arc<[(String, String)]> {
-    if ask.stream.headers.is_empty() || origin(&ask.url) != origin(&ask.stream.url) {
-        return Arc::new([]);
+    let headers = &ask.stream.headers;
+    if headers.is_empty() || origin(&ask.url) == origin(&ask.stream.url) {
+        return headers.clone().into();
     }
-    ask.stream.headers.clone().into()
+    headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("origin")).cloned().collect()
 }
 
 fn origin(url: &str) -> String {

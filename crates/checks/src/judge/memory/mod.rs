@@ -2,6 +2,7 @@
 
 mod dash;
 mod history;
+mod host;
 mod keys;
 mod media;
 mod offer;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use dash::{DashMemory, MAX_MPD_BYTES, breaks_model};
 pub use dash::{DashSegments, Proven};
 pub use history::{History, Sample};
+pub(crate) use host::{Access, Traffic};
 pub use keys::KeyMemory;
 pub(crate) use media::MediaMemory;
 pub use media::{Drift, PastInit, PastSegment};
@@ -51,6 +53,8 @@ pub(crate) struct HostMemory {
     pub failed_at: Option<Time>,
     /// Failure that counted last: others within a second are the same burst.
     pub counted_at: Option<Time>,
+    #[serde(default)]
+    pub traffic: Traffic,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -68,6 +72,9 @@ pub(crate) struct StreamMemory {
     /// Keys asked for lately.
     #[serde(default)]
     pub keys: KeyMemory,
+    /// Who was turned away.
+    #[serde(default)]
+    pub access: Access,
     pub last_capture_at: Option<Time>,
     /// Manifest loads that failed since the last that worked.
     pub n_failed: u32,
@@ -93,6 +100,7 @@ impl StreamMemory {
             mvp_issues: Vec::new(),
             segments: VecDeque::new(),
             keys: KeyMemory::default(),
+            access: Access::default(),
             last_capture_at: None,
             n_failed: 0,
             ever_ok: false,
@@ -134,6 +142,12 @@ pub(crate) struct TrackMemory {
     pub history: PlaylistHistory,
     #[serde(default)]
     pub delivery: Delivery,
+    /// Download rates of segments, bit/s, until there are ten.
+    #[serde(default)]
+    pub rates: Vec<u64>,
+    /// Freshness header of the packager as it was last, and since when.
+    #[serde(default)]
+    pub origin_header: Option<(u64, Time)>,
     pub window: TrackWindow,
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use ow_domain::capture::{Capture, ObjectKind, Track};
+use ow_domain::policy::ChannelPolicy;
 use ow_domain::{Span, Time, TrackId};
 use ow_hls::{Issue, IssueFamily, IssueKind, MediaPlaylist, Playlist, Variables};
 use ow_timeline::{BodyDigest, Freshness, Observation};
@@ -10,7 +11,9 @@ use ow_timeline::{BodyDigest, Freshness, Observation};
 use super::{remember_track, response, track_of};
 use crate::alarms::Alarms;
 use crate::canonical;
-use crate::input::{BodyKind, Load, MvpLoad, PlaylistLoad, PlaylistStep, Renditions, TrackAge, WallClock};
+use crate::input::{
+    BodyKind, Load, MvpLoad, OriginHeader, PlaylistLoad, PlaylistStep, Renditions, TrackAge, WallClock,
+};
 use crate::judge::memory::{
     Age, LatencyMemory, MAX_MVP_ISSUES, MAX_PENDING_REWRITES, PendingRewrite, RewriteVerdict, StreamMemory, TrackMemory,
 };
@@ -161,6 +164,7 @@ fn step(
     }
     let rewrites = rewrites(memory, &step, now);
     let wall_clock = wall_clock(memory, &step);
+    let origin_header = origin_header(memory, capture, &step, run.policy(), now);
     let previous = memory.digest.take();
     memory.history.update(&step, media);
     let input = PlaylistStep {
@@ -174,6 +178,7 @@ fn step(
         ended_elsewhere,
         issues,
         history: &memory.history,
+        origin_header,
     };
     run.checks(alarms, about, &input);
     let accepted = step.is_accepted();
@@ -213,6 +218,29 @@ fn step(
     let ages = track_ages(stream, now);
     let input = Renditions { capture, at: now, tracks: &ages, track: id, counts_as_growth };
     run.checks(alarms, about, &input);
+}
+
+/// How long the freshness header of the packager stands still, and the playlist.
+fn origin_header<'p>(
+    memory: &mut TrackMemory,
+    capture: &Capture,
+    step: &ow_timeline::Step,
+    policy: &'p ChannelPolicy,
+    now: Time,
+) -> Option<OriginHeader<'p>> {
+    let names = policy.checks.origin_headers.iter();
+    let (name, value) = names.into_iter().find_map(|n| Some((n.as_str(), capture.exchange.header(n)?)))?;
+    let value = super::short_hash(value);
+    let since = match memory.origin_header {
+        Some((known, since)) if known == value => since,
+        _ => now,
+    };
+    memory.origin_header = Some((value, since));
+    let body_unchanged_for = match step.freshness {
+        Freshness::Same { age, .. } => age,
+        Freshness::Grew | Freshness::NotEvaluated => Span::ZERO,
+    };
+    Some(OriginHeader { name, unchanged_for: now - since, body_unchanged_for })
 }
 
 /// Renditions that answered lately and are live.

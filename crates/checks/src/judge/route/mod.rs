@@ -20,7 +20,7 @@ use ow_timeline::{HlsTracker, KeyRules};
 use super::ProbeMemory;
 use super::memory::{HostMemory, LatencyMemory, MAX_SEGMENT_LOADS, MAX_TRACKS, SegmentLoad, StreamMemory, TrackMemory};
 use super::run::{About, Runner};
-use crate::input::{BodyKind, Load, SegmentShare, host_of};
+use crate::input::{BodyKind, Load, SegmentShare, cors_origin, host_of};
 
 /// Failures of one host within this span are one burst and count once: requests of all renditions and the second try
 /// of a segment after half a second. The next poll after a failure comes a second later.
@@ -54,6 +54,16 @@ pub(crate) fn capture(memory: &mut ProbeMemory, run: &mut Runner<'_>, capture: &
     let host = host_of(&capture.exchange.origin);
     let host_memory = remember_host(hosts, &host, capture, now);
     let other_key_fails = stream.keys.remember(capture, crate::drm::key_works(capture));
+    let rejected = stream.access.take(capture, is_entry, track.as_ref().map(|t| &t.id));
+    stream.access.retain(|track| stream.tracks.contains_key(track));
+    let windows = hosts.get_mut(&host).map(|memory| {
+        let identity =
+            format!("{}/{}/{}", capture.stream, track.as_ref().map_or("", |t| t.id.as_str()), capture.object.as_str());
+        memory.traffic.take(capture, now, short_hash(&identity), cors_origin(capture, policy).is_some())
+    });
+    let of_track = track.as_ref().and_then(|t| stream.tracks.get(&t.id)).and_then(|t| t.target_duration);
+    let target_duration = of_track.or_else(|| stream.tracks.values().filter_map(|t| t.target_duration).max());
+    let throughput_median = throughput(stream, capture, track.as_ref());
     let load = Load {
         capture,
         policy,
@@ -65,6 +75,10 @@ pub(crate) fn capture(memory: &mut ProbeMemory, run: &mut Runner<'_>, capture: &
         host_failure_counted: host_memory.counted,
         other_key_fails,
         recent_segments: share,
+        rejected,
+        windows: windows.unwrap_or_default(),
+        target_duration,
+        throughput_median,
     };
     run.checks(alarms, &about, &load);
     remember_manifest(stream, &load, now);
@@ -145,6 +159,8 @@ fn new_track(track: &Track, policy: &ChannelPolicy, now: Time) -> TrackMemory {
         media: Default::default(),
         history: Default::default(),
         delivery: Default::default(),
+        rates: Vec::new(),
+        origin_header: None,
         window: Default::default(),
     }
 }
@@ -247,6 +263,29 @@ fn remember_manifest(stream: &mut StreamMemory, load: &Load<'_>, now: Time) {
             stream.entry_ok_at = Some(now);
         }
     }
+}
+
+/// Bodies from this size on tell a rate: below it is slow start.
+const MIN_RATE_BYTES: u64 = 64 << 10;
+/// Segments of which the median is taken.
+const N_RATES: usize = 10;
+
+/// Remembers the rate of a whole segment; gives the median of every ten.
+fn throughput(stream: &mut StreamMemory, capture: &Capture, track: Option<&Track>) -> Option<u64> {
+    let response = response(capture).filter(|r| r.content_length.is_some() && r.body_bytes >= MIN_RATE_BYTES)?;
+    let body_us = u64::try_from(capture.exchange.timings.body_us?).ok().filter(|us| *us > 0)?;
+    let usable = capture.object == ObjectKind::Segment && !capture.extra && capture.late_polls == 0;
+    if !usable || !capture.exchange.is_complete_success() {
+        return None;
+    }
+    let rates = &mut stream.tracks.get_mut(&track?.id)?.rates;
+    rates.push(response.body_bytes.saturating_mul(8_000_000) / body_us);
+    if rates.len() < N_RATES {
+        return None;
+    }
+    let mut rates = std::mem::take(rates);
+    rates.sort_unstable();
+    rates.get(N_RATES / 2).copied()
 }
 
 /// Keeps the last segment loads; a retry replaces its first try.

@@ -1,6 +1,7 @@
 //! The language of the fixtures: one input per line, `=>` and the findings it must give. See fixtures/README.md.
 
 mod doc;
+mod http;
 mod ladder;
 mod media;
 mod mp4;
@@ -47,12 +48,28 @@ pub fn cases(file: &str, text: &str) -> Vec<Case> {
         } else if let Some(block) = &mut block {
             let code = line.split(" # ").next().unwrap_or(line).trim();
             if !code.is_empty() && !code.starts_with('#') {
-                block.push((index + 1, code.to_owned()));
+                block.extend(expand(code).into_iter().map(|line| (index + 1, line)));
             }
         }
     }
     assert!(block.is_none(), "{file}: a block is not closed");
     cases
+}
+
+/// `repeat 20 0.5 at 3 ...` is twenty such lines, half a second apart; `{i}` counts them, and what is expected is
+/// expected of the last.
+fn expand(line: &str) -> Vec<String> {
+    let Some(rest) = line.strip_prefix("repeat ") else { return vec![line.to_owned()] };
+    let mut parts = rest.splitn(5, ' ');
+    let mut next = || parts.next().unwrap_or_else(|| panic!("{line}: repeat <n> <step> at <time> ..."));
+    let (n, step, _, from, input) = (next(), next(), next(), next(), next());
+    let (n, step, from): (usize, f64, f64) = (n.parse().unwrap(), step.parse().unwrap(), from.parse().unwrap());
+    let (input, expected) = input.split_once("=>").unwrap_or((input, ""));
+    let one = |i: usize| {
+        let expected = if i + 1 == n { expected } else { "" };
+        format!("at {:.3} {} =>{expected}", from + i as f64 * step, input.replace("{i}", &i.to_string()))
+    };
+    (0..n).map(one).collect()
 }
 
 /// Words and `key=value` options of a line.
@@ -139,6 +156,7 @@ pub fn run(case: &Case) -> Vec<Finding> {
                     own.report(&words, at, position)
                 } else {
                     let mut capture = capture(&words, at, seq);
+                    http::dress(&mut capture, &words);
                     own.attach(&mut capture);
                     judge.apply(&capture, position)
                 };
@@ -250,6 +268,9 @@ pub fn policy() -> ChannelPolicy {
 
 fn set_policy(policy: &mut ChannelPolicy, words: &Words<'_>) {
     policy.revision += 1;
+    policy.checks.web_clients |= words.has("web-clients");
+    policy.checks.trickplay |= words.has("trickplay");
+    policy.checks.apple_rules |= words.has("apple-rules");
     for (key, value) in &words.options {
         let number = || value.parse::<f64>().unwrap_or_else(|_| panic!("{key}={value}"));
         match *key {
@@ -257,6 +278,7 @@ fn set_policy(policy: &mut ChannelPolicy, words: &Words<'_>) {
             "end" => policy.event_end = Some(START + Span::from_secs_f64(number())),
             "grace" => policy.checks.startup_grace_s = Some(number()),
             "latency-max" => policy.checks.latency_max_s = Some(number()),
+            "entry" if *value == "https" => policy.streams[0].url = "https://o.example/live/master.m3u8".into(),
             "entry" => policy.streams[0].url = format!("http://o.example/live/{value}"),
             "apple" => policy.checks.apple_rules = *value == "yes",
             "dvr" => policy.checks.dvr_window_s = Some(number() as u32),
@@ -265,6 +287,8 @@ fn set_policy(policy: &mut ChannelPolicy, words: &Words<'_>) {
                 policy.checks.overrides.entry(check.to_owned()).or_default().params.insert(param.to_owned(), number());
             }
             "off" => policy.checks.overrides.entry((*value).to_owned()).or_default().enabled = Some(false),
+            "origin" => policy.streams[0].headers = vec![("Origin".into(), (*value).into())],
+            "origin-header" => policy.checks.origin_headers = vec![(*value).into()],
             _ => assert!(ladder::agree(policy, key, value), "policy: {key} is unknown"),
         }
     }
