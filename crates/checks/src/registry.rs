@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 use ow_domain::Severity;
 
 use crate::input::{
-    LadderLoad, Load, MediaLoad, MpdLoad, MpdStep, MvpLoad, PlaylistLoad, PlaylistStep, ProbeLoad, ProbeSilence,
-    Renditions,
+    LadderLoad, Load, MediaLoad, MpdLoad, MpdStep, MvpDocument, MvpLoad, PlaylistLoad, PlaylistStep, ProbeLoad,
+    ProbeSilence, Renditions,
 };
 use crate::outcome::Outcome;
 
@@ -143,6 +143,7 @@ inputs!(
     ProbeSilence,
     Load,
     MvpLoad,
+    MvpDocument,
     MpdLoad,
     PlaylistLoad,
     PlaylistStep,

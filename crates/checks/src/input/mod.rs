@@ -3,14 +3,14 @@
 mod dash;
 pub(crate) mod mp4;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ow_domain::capture::{BodyEnd, Capture, FailureKind, ObjectKind, Outcome, Phase, Response, Track, TrackKind};
 use ow_domain::facts::{Container, EsKind, SegmentFacts, TsFacts};
 use ow_domain::policy::ChannelPolicy;
 use ow_domain::probe::ProbeFacts;
 use ow_domain::{Span, Time, TrackId};
-use ow_hls::{Issue, MediaPlaylist};
+use ow_hls::{Issue, MediaPlaylist, MultivariantPlaylist};
 use ow_timeline::Step;
 
 mod ladder;
@@ -121,6 +121,16 @@ pub enum BodyKind {
     Mpd,
     /// Not the expected kind; says what it looks like.
     Foreign(&'static str),
+}
+
+/// A multivariant playlist as it stands, at every fetch, also an unchanged one.
+pub struct MvpDocument<'a> {
+    pub capture: &'a Capture,
+    pub policy: &'a ChannelPolicy,
+    pub playlist: &'a MultivariantPlaylist,
+    pub issues: &'a [Issue],
+    /// Keys that the media playlists name, as hashes.
+    pub media_keys: &'a BTreeSet<u64>,
 }
 
 /// A multivariant playlist that was read.

@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use crate::alarms::{Alarms, merge};
 use crate::registry;
 use crate::settings::Settings;
+
 use blind::Blind;
 use memory::{HostMemory, Reports, StreamMemory};
 

@@ -41,6 +41,10 @@ pub(crate) const MAX_TRACKS: usize = 256;
 pub(crate) const MAX_MVP_LINES: usize = 512;
 /// Breaches remembered of a multivariant playlist.
 pub(crate) const MAX_MVP_ISSUES: usize = 16;
+/// Bytes of a multivariant playlist that is kept.
+pub(crate) const MAX_MVP_TEXT: usize = 32 << 10;
+/// Keys remembered of a rendition.
+pub(crate) const MAX_KEYS: usize = 32;
 /// Latency samples: one each ten seconds over ten minutes.
 const MAX_LATENCIES: usize = 60;
 const LATENCY_EVERY: Span = Span::from_secs(10);
@@ -68,6 +72,9 @@ pub(crate) struct StreamMemory {
     /// Digest of the last multivariant playlist, so that an unchanged one is not read again.
     pub mvp_digest: Option<String>,
     pub mvp_issues: Vec<ow_hls::Issue>,
+    /// The last multivariant playlist itself, up to [`MAX_MVP_TEXT`]: 304 says that it stands.
+    #[serde(default)]
+    pub mvp_text: Option<String>,
     pub segments: VecDeque<SegmentLoad>,
     /// Keys asked for lately.
     #[serde(default)]
@@ -98,6 +105,7 @@ impl StreamMemory {
             mvp: None,
             mvp_digest: None,
             mvp_issues: Vec::new(),
+            mvp_text: None,
             segments: VecDeque::new(),
             keys: KeyMemory::default(),
             access: Access::default(),
@@ -142,6 +150,9 @@ pub(crate) struct TrackMemory {
     pub history: PlaylistHistory,
     #[serde(default)]
     pub delivery: Delivery,
+    /// Keys that its last playlist names, as hashes.
+    #[serde(default)]
+    pub key_hashes: BTreeSet<u64>,
     /// Download rates of segments, bit/s, until there are ten.
     #[serde(default)]
     pub rates: Vec<u64>,

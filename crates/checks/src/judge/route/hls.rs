@@ -12,10 +12,11 @@ use super::{remember_track, response, track_of};
 use crate::alarms::Alarms;
 use crate::canonical;
 use crate::input::{
-    BodyKind, Load, MvpLoad, OriginHeader, PlaylistLoad, PlaylistStep, Renditions, TrackAge, WallClock,
+    BodyKind, Load, MvpDocument, MvpLoad, OriginHeader, PlaylistLoad, PlaylistStep, Renditions, TrackAge, WallClock,
 };
 use crate::judge::memory::{
-    Age, LatencyMemory, MAX_MVP_ISSUES, MAX_PENDING_REWRITES, PendingRewrite, RewriteVerdict, StreamMemory, TrackMemory,
+    Age, LatencyMemory, MAX_KEYS, MAX_MVP_ISSUES, MAX_MVP_TEXT, MAX_PENDING_REWRITES, PendingRewrite, RewriteVerdict,
+    StreamMemory, TrackMemory,
 };
 use crate::judge::run::{About, Runner};
 
@@ -35,6 +36,9 @@ pub(super) fn playlist(
             memory.tracker.step(&observation(capture, ow_timeline::Outcome::Failed));
         }
         return;
+    }
+    if capture.object == ObjectKind::Mvp {
+        document(stream, alarms, run, about, not_modified);
     }
     let digest = load.response().and_then(|r| r.digest.as_deref());
     let same = not_modified || digest.is_some() && digest == stream.mvp_digest.as_deref();
@@ -95,6 +99,31 @@ pub(super) fn playlist(
     }
     let about = About { track: Some(&track.id), ..*about };
     step(stream, alarms, run, &about, &track.id, media, not_modified, issues);
+}
+
+/// Judges the multivariant playlist as it stands; after 304 the one before.
+fn document(
+    stream: &mut StreamMemory,
+    alarms: &mut Alarms,
+    run: &mut Runner<'_>,
+    about: &About<'_>,
+    not_modified: bool,
+) {
+    let capture = about.capture;
+    if let Some(body) = capture.body.as_ref().filter(|_| !not_modified) {
+        stream.mvp_text = (body.text.len() <= MAX_MVP_TEXT).then(|| body.text.clone());
+    }
+    let text = match &capture.body {
+        Some(body) if !not_modified => Some(&body.text),
+        _ => stream.mvp_text.as_ref(),
+    };
+    let Some(text) = text else { return };
+    let parsed = ow_hls::parse(text.as_bytes(), Variables::for_url(capture.exchange.base_url()));
+    let (Playlist::Multivariant(playlist), issues) = parsed else { return };
+    let media_keys = stream.tracks.values().flat_map(|t| t.key_hashes.iter().copied()).collect();
+    let input =
+        MvpDocument { capture, policy: run.policy(), playlist: &playlist, issues: &issues, media_keys: &media_keys };
+    run.checks(alarms, about, &input);
 }
 
 fn run_mvp(run: &mut Runner<'_>, alarms: &mut Alarms, about: &About<'_>, input: &MvpLoad<'_>) {
@@ -167,6 +196,13 @@ fn step(
     let origin_header = origin_header(memory, capture, &step, run.policy(), now);
     let previous = memory.digest.take();
     memory.history.update(&step, media);
+    if let Some(media) = media {
+        let keys = media.segments.iter().flat_map(|s| s.keys.as_deref().unwrap_or_default());
+        memory.key_hashes = keys.map(crate::hls_mvp::key_hash).take(MAX_KEYS * 64).collect();
+        while memory.key_hashes.len() > MAX_KEYS {
+            memory.key_hashes.pop_first();
+        }
+    }
     let input = PlaylistStep {
         capture,
         policy: run.policy(),

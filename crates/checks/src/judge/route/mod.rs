@@ -159,6 +159,7 @@ fn new_track(track: &Track, policy: &ChannelPolicy, now: Time) -> TrackMemory {
         media: Default::default(),
         history: Default::default(),
         delivery: Default::default(),
+        key_hashes: Default::default(),
         rates: Vec::new(),
         origin_header: None,
         window: Default::default(),

@@ -93,18 +93,30 @@ pub fn multivariant(words: &Words<'_>) -> String {
         text.push_str("#EXT-X-FOO:1\n");
     }
     if let Some(group) = words.options.get("declared") {
-        text.push_str(&format!("#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"{group}\",NAME=\"en\",URI=\"audio.m3u8\"\n"));
+        text.push_str(&format!("#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"{group}\",NAME=\"en\",LANGUAGE=\"en\",CHANNELS=\"2\",URI=\"audio.m3u8\"\n"));
     }
     let audio = words.options.get("audio").map(|g| format!(",AUDIO=\"{g}\"")).unwrap_or_default();
     for height in words.words[3].split(',') {
         let height: u32 = height.parse().unwrap();
         let (bandwidth, width) = (height * 4_000, height * 16 / 9);
-        text.push_str(&format!("#EXT-X-STREAM-INF:BANDWIDTH={bandwidth},RESOLUTION={width}x{height}{audio}\n"));
+        text.push_str(&format!("#EXT-X-STREAM-INF:BANDWIDTH={bandwidth},AVERAGE-BANDWIDTH={bandwidth},CODECS=\"avc1.64001f,mp4a.40.2\",FRAME-RATE=25.000,RESOLUTION={width}x{height}{audio}\n"));
         if words.has("broken") {
             text.push_str("#EXT-X-INDEPENDENT-SEGMENTS\n");
         }
         let query = words.options.get("token").map(|t| format!("?token={t}")).unwrap_or_default();
         text.push_str(&format!("v{height}.m3u8{query}\n"));
+    }
+    for (from, to) in
+        words.options.get("swap").into_iter().flat_map(|swaps| swaps.split("||")).filter_map(|s| s.split_once("->"))
+    {
+        assert!(text.contains(from), "swap: {from} is not there:\n{text}");
+        text = text.replacen(from, &to.replace('~', "\n"), 1);
+    }
+    if let Some(more) = words.options.get("more") {
+        for line in more.split('~') {
+            text.push_str(line);
+            text.push('\n');
+        }
     }
     text
 }
