@@ -1,10 +1,11 @@
 //! What the checks of this family share: a segment or init section as one that can be judged.
 
-use ow_domain::Span;
 use ow_domain::capture::ObjectKind;
 use ow_domain::facts::{Container, ElementaryFacts, EsKind, Mp4Facts, Mp4Run, Mp4Track, SegmentFacts};
+use ow_domain::{Severity, Span};
 
 use super::{MediaLoad, PastInit};
+use crate::outcome::Outcome;
 
 /// Issues after which the boxes themselves cannot be trusted.
 pub(crate) const STRUCTURE: [&str; 11] = [
@@ -74,4 +75,30 @@ pub(crate) fn entry_of<'a>(track: &'a Mp4Track, run: &Mp4Run) -> Option<&'a str>
 /// Ticks of a timescale as time; rounded down to microseconds.
 pub(crate) fn span(ticks: i64, timescale: u32) -> Span {
     Span::from_secs(1).mul_ratio(ticks, i64::from(timescale.max(1)))
+}
+
+/// Judges a segment by what the reader said: an issue of one of `kinds` (kind, value and limit in words) is a failure.
+pub(crate) fn issue(
+    load: &MediaLoad<'_>,
+    kinds: &[(&str, &'static str, &'static str)],
+    severity: Severity,
+    out: &mut Outcome,
+) {
+    if load.capture.object != ObjectKind::Segment {
+        return;
+    }
+    let Some((facts, _)) = segment(load) else {
+        out.unknown();
+        return;
+    };
+    let found = kinds.iter().find_map(|kind| Some((kind, facts.issues.iter().find(|i| i.kind == kind.0)?)));
+    let Some(((_, value, limit), issue)) = found else {
+        out.pass();
+        return;
+    };
+    let message = format!("a segment has {value}; {limit} expected");
+    let at = out.fail(severity, *value, *limit, message).fact("byte", issue.offset).fact("reading", &issue.detail);
+    if let Some(number) = load.number() {
+        at.fact("segment number", number);
+    }
 }

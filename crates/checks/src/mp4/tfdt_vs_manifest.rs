@@ -27,6 +27,8 @@ fn run(load: &MediaLoad<'_>, params: &Params, out: &mut Outcome) {
     }
     let promised = load.capture.promised.as_ref();
     let main = view::segment(load).and_then(|(facts, _)| main_run(facts));
+    // A time that left its field is told by mp4-tfdt-overflow.
+    let main = main.filter(|(run, _)| run.tfdt.is_none_or(|tfdt| i64::try_from(tfdt).is_ok()));
     let Some((run, elementary)) = main else {
         out.unknown();
         return;

@@ -31,6 +31,8 @@ pub(crate) struct TrackRun {
     n_bytes: u64,
     sample_duration: Option<i64>,
     duration_unknown: bool,
+    /// A decode time left its field.
+    time_unknown: bool,
     last_was_zero: bool,
     keyframes: Option<KeyframeFacts>,
     inter: Sizes,
@@ -252,6 +254,7 @@ impl TrackRun {
         self.told.tfdt_version = self.told.tfdt_version.or(Some(version));
         self.told.tfdt = self.told.tfdt.or(Some(time));
         let Ok(time) = i64::try_from(time) else {
+            self.time_unknown = true;
             result.issue("mp4-tfdt-overflow", format!("baseMediaDecodeTime {time} is 2^63 or more"));
             return;
         };
@@ -406,7 +409,8 @@ impl TrackRun {
     }
 
     pub(crate) fn end_of_track(&mut self) -> Mp4Run {
-        self.told.end_dts = (self.n_samples > 0 && !self.duration_unknown).then_some(self.end_dts);
+        self.told.end_dts =
+            (self.n_samples > 0 && !self.duration_unknown && !self.time_unknown).then_some(self.end_dts);
         std::mem::take(&mut self.told)
     }
 
@@ -417,9 +421,9 @@ impl TrackRun {
         let is_video = declared.kind == EsKind::Video;
         let encrypted = told.is_protected.unwrap_or(declared.encrypted);
         ElementaryFacts {
-            first_pts: self.min_pts.map(|t| t.saturating_sub(edit)),
-            first_dts: self.first_dts,
-            last_dts: self.first_dts.map(|_| self.last_dts),
+            first_pts: self.min_pts.filter(|_| !self.time_unknown).map(|t| t.saturating_sub(edit)),
+            first_dts: self.first_dts.filter(|_| !self.time_unknown),
+            last_dts: self.first_dts.filter(|_| !self.time_unknown).map(|_| self.last_dts),
             duration: self.min_pts.filter(|_| !self.duration_unknown).map(|min| self.max_end.saturating_sub(min)),
             end_dts: told.end_dts,
             n_access_units: self.n_samples,
