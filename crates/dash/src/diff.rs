@@ -255,7 +255,11 @@ fn count(n: usize) -> String {
 
 /// Media time to number and duration, of a track that lists its segments; `None` when that would exceed the budget.
 fn listed(track: &Track<'_>, budget: &mut usize) -> Option<BTreeMap<u64, (u64, u64)>> {
-    track.timeline?;
+    let timeline = track.timeline?;
+    if track.time.duration_us.is_none() && timeline.entries.last().is_some_and(|s| s.r < 0) {
+        // Without end: what is listed follows from the clock.
+        return None;
+    }
     let segments = track.segments(crate::Window::default()).take(*budget + 1);
     let mut out = BTreeMap::new();
     for segment in segments {

@@ -212,6 +212,8 @@ issue_kinds! {
     SegmentAboveMax = "segment-above-max", SegmentDuration;
     /// An attribute that players need, absent after inheritance.
     RecommendedMissing = "recommended-missing", Attribute;
+    /// No language on the only audio or text AdaptationSet: nobody has to choose.
+    LanguageOfOnlySet = "language-of-only-set", Attribute;
     /// Remote elements, patterns and other parts that we do not judge.
     NotCovered = "not-covered", NotCovered;
     /// One of [the bounds](crate::MAX_BYTES) was reached.

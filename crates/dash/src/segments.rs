@@ -168,7 +168,15 @@ impl<'t> Segments<'t> {
         self.number = number.saturating_add(count);
         let index = self.index;
         self.index = index.saturating_add(count);
-        Some(Run { number, time, duration: entry.d, count, k: entry.k.min(entry.d).clamp(1, MAX_SEQUENCE), at: entry.at, index })
+        Some(Run {
+            number,
+            time,
+            duration: entry.d,
+            count,
+            k: entry.k.min(entry.d).clamp(1, MAX_SEQUENCE),
+            at: entry.at,
+            index,
+        })
     }
 
     /// How often an entry with `r` below 0 stands: up to the next `S@t`, else the end of the Period, else without end.

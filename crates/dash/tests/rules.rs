@@ -180,7 +180,7 @@ fn attributes() {
         )
     };
     check(&with_audio("lang=\"vi\"", audio), &[]);
-    check(&with_audio("", audio), &[IssueKind::RecommendedMissing]);
+    check(&with_audio("", audio), &[IssueKind::LanguageOfOnlySet]);
     check(
         &with_audio("lang=\"vi\"", &audio.replace("audioSamplingRate=\"48000\"", "")),
         &[IssueKind::RecommendedMissing],
@@ -195,5 +195,5 @@ fn attributes() {
     check(&with_audio("", thumbnails), &[]);
     let text = "<Representation id=\"t\" bandwidth=\"1\" mimeType=\"application/mp4\" codecs=\"stpp\"/>";
     check(&with_audio("lang=\"vi\"", text), &[]);
-    check(&with_audio("", text), &[IssueKind::RecommendedMissing]);
+    check(&with_audio("", text), &[IssueKind::LanguageOfOnlySet]);
 }

@@ -6,11 +6,14 @@ mod attr_missing;
 mod baseurl_unresolvable;
 mod id_missing;
 mod mup_missing;
+mod mup_tiny;
 mod parse_error;
 mod publishtime_missing;
 mod rep_id_duplicate;
 mod s_duration_exceeds_max;
+mod schema;
 mod static_unexpected;
+mod timescale_missing;
 mod tsbd_invalid;
 mod utctiming_missing;
 mod zero_attribute;
@@ -37,6 +40,9 @@ pub(crate) const CHECKS: &[&CheckDef] = &[
     &utctiming_missing::CHECK,
     &id_missing::CHECK,
     &s_duration_exceeds_max::CHECK,
+    &timescale_missing::CHECK,
+    &mup_tiny::CHECK,
+    &schema::CHECK,
     &attr_missing::CHECK,
 ];
 

@@ -17,12 +17,16 @@ pub(super) fn attributes(audit: &mut Audit<'_>, mpd: &Mpd, tracks: &[Track<'_>])
     for period in &mpd.periods {
         for set in &period.adaptation_sets {
             let kind = kind(set);
-            if matches!(kind, Some("audio" | "text")) && set.lang.is_none() {
-                let subject = format!("AdaptationSet@lang of {}", kind.unwrap_or_default());
-                audit.issue(set.at, IssueKind::RecommendedMissing, subject, "", "a language");
-            }
             let alternatives =
                 || period.adaptation_sets.iter().filter(|other| !is_trick(other) && self::kind(other) == kind);
+            if matches!(kind, Some("audio" | "text")) && set.lang.is_none() {
+                let subject = format!("AdaptationSet@lang of {}", kind.unwrap_or_default());
+                let issue = match alternatives().count() {
+                    0 | 1 => IssueKind::LanguageOfOnlySet,
+                    _ => IssueKind::RecommendedMissing,
+                };
+                audit.issue(set.at, issue, subject, "", "a language");
+            }
             if kind.is_some() && set.roles.is_empty() && !is_trick(set) && alternatives().count() > 1 {
                 let subject = format!("Role of one of several {} AdaptationSets", kind.unwrap_or_default());
                 audit.issue(set.at, IssueKind::RecommendedMissing, subject, "", "a role");

@@ -1,5 +1,7 @@
 //! Generated MPDs, and a run through everything that a document can reach.
 
+#![allow(dead_code, reason = "each test uses its part")]
+
 use ow_dash::{
     Document, MAX_ISSUES, MAX_SEGMENTS, Mode, Offset, Window, base_choices, diff, parse, reload_url, tracks, write,
 };
@@ -59,7 +61,7 @@ pub fn exercise(body: &[u8]) {
     let Document::Mpd(mpd) = document else { return };
     let url = "https://o.example/a/b.mpd";
     let _ = (reload_url(&mpd, url), base_choices(&mpd, url));
-    for track in tracks(&mpd, url).iter().take(20) {
+    for track in tracks(&mpd, url).iter().take(12) {
         let _ = (track.initialization(), track.index(), track.content_type(), track.lang());
         for window in [
             Window::default(),
@@ -68,7 +70,7 @@ pub fn exercise(body: &[u8]) {
             Window { from_us: Some(i64::MAX), until_us: Some(i64::MIN) },
         ] {
             let mut n = 0;
-            for segment in track.segments(window).take(300) {
+            for segment in track.segments(window).take(24) {
                 n += 1;
                 assert!(segment.end_us >= segment.start_us, "{segment:?}");
                 if let (Some(from), true) = (window.from_us, segment.duration > 0) {
@@ -85,7 +87,9 @@ pub fn exercise(body: &[u8]) {
         );
     }
     let again = parse(write(&mpd).as_bytes()).0;
-    if let Some(again) = again.as_mpd() {
+    // Expanding a hundred thousand segments each time would leave no time for other documents.
+    let few = tracks(&mpd, url).iter().take(12).all(|t| t.segments(Window::default()).take(201).count() <= 200);
+    if let Some(again) = again.as_mpd().filter(|_| few) {
         let _ = diff(&mpd, again);
     }
 }
