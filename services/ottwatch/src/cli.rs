@@ -70,6 +70,11 @@ pub enum Command {
     Doctor(ConnectArgs),
     /// Serve endless live HLS and DASH channels, with faults on demand.
     Origin(OriginArgs),
+    /// Templates.
+    Template {
+        #[command(subcommand)]
+        command: TemplateCommand,
+    },
     /// SNMP tools.
     Snmp {
         #[command(subcommand)]
@@ -487,6 +492,34 @@ pub struct OriginArgs {
     /// Refuse fault calls over HTTP.
     #[arg(long)]
     pub no_control: bool,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub enum TemplateCommand {
+    /// Propose a template from what a channel offers now.
+    Learn(TemplateLearnArgs),
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "The template is printed, not stored: read it, then apply it.
+
+Examples:
+  ottwatch template learn vtv3-hd > vtv3-hd.template.yaml
+  ottwatch template learn vtv3-hd --url http://packager-07/vtv3/master.m3u8 --url http://packager-07/vtv3/manifest.mpd")]
+pub struct TemplateLearnArgs {
+    /// Name of the channel.
+    pub channel: String,
+    /// Entry URL to learn from instead of the stored channel's; once per stream.
+    #[arg(long, value_name = "URL")]
+    pub url: Vec<String>,
+    /// Name of the template; default the channel's with -learned.
+    #[arg(long)]
+    pub name: Option<String>,
+    /// PEM file with further trusted authorities.
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    #[command(flatten)]
+    pub connect: ConnectArgs,
 }
 
 #[derive(Debug, Clone, Subcommand)]

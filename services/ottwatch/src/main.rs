@@ -14,6 +14,7 @@ mod runfile;
 mod services;
 mod settings;
 mod tail;
+mod template;
 mod up;
 mod when;
 
@@ -25,7 +26,9 @@ use ow_bus::{Bus, BusConfig};
 use ow_service::{Exit, telemetry};
 use ow_store::{Store, StoreConfig};
 
-use cli::{AlarmsCommand, Cli, Command, ConnectArgs, LogFormat, ManifestCommand, SnmpCommand};
+use cli::{
+    AlarmsCommand, Cli, Command, ConnectArgs, LogFormat, ManifestCommand, SnmpCommand, TemplateCommand,
+};
 use config_cmd::ApplyOptions;
 use services::Service;
 
@@ -103,6 +106,7 @@ async fn run(command: Command) -> Result<Exit> {
         Command::Doctor(args) => Ok(doctor::main(&args).await),
         Command::Origin(args) => origin_cmd::main(&args).await,
         Command::Snmp { command: SnmpCommand::Mib { base_oid } } => Ok(print_mib(base_oid.as_deref())),
+        Command::Template { command: TemplateCommand::Learn(args) } => template::learn(&args).await,
         Command::GenDocs => gen_docs::main(),
         _ => Ok(Exit::Usage),
     }

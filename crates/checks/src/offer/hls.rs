@@ -147,6 +147,12 @@ pub(crate) fn protection_of_keys<'a>(keys: impl Iterator<Item = &'a Key>) -> Pro
     protection
 }
 
+/// Keys in force at the newest segment of a media playlist.
+pub fn keys_of_media(playlist: &ow_hls::MediaPlaylist) -> Protection {
+    let keys = playlist.segments.last().and_then(|s| s.keys.as_deref()).unwrap_or_default();
+    protection_of_keys(keys.iter())
+}
+
 /// Key format (HLS) or system id (DASH, in lower case) to the system.
 pub(super) fn system_of(format: &str) -> Option<DrmSystem> {
     match format.trim_start_matches("urn:uuid:") {

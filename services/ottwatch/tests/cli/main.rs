@@ -4,6 +4,7 @@ mod check;
 mod config;
 mod replay;
 mod support;
+mod template;
 mod tls;
 mod up;
 mod xml;
