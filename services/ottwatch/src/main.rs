@@ -26,9 +26,7 @@ use ow_bus::{Bus, BusConfig};
 use ow_service::{Exit, telemetry};
 use ow_store::{Store, StoreConfig};
 
-use cli::{
-    AlarmsCommand, Cli, Command, ConnectArgs, LogFormat, ManifestCommand, SnmpCommand, TemplateCommand,
-};
+use cli::{AlarmsCommand, Cli, Command, ConnectArgs, LogFormat, ManifestCommand, SnmpCommand, TemplateCommand};
 use config_cmd::ApplyOptions;
 use services::Service;
 
