@@ -1,8 +1,22 @@
 //! Segment timing (CHECKS 3.14).
 
+mod av_offset;
+mod cross_rendition_boundary;
 mod duration_mismatch;
+mod first_after_discontinuity;
+mod frame_count;
+mod gop_length;
+mod pts_wrap;
 
 use crate::registry::CheckDef;
 
 /// In the order in which parents come before children.
-pub(crate) const CHECKS: &[&CheckDef] = &[&duration_mismatch::CHECK];
+pub(crate) const CHECKS: &[&CheckDef] = &[
+    &duration_mismatch::CHECK,
+    &first_after_discontinuity::CHECK,
+    &frame_count::CHECK,
+    &gop_length::CHECK,
+    &av_offset::CHECK,
+    &cross_rendition_boundary::CHECK,
+    &pts_wrap::CHECK,
+];

@@ -32,7 +32,7 @@ pub fn facts(words: &Words<'_>) -> SegmentFacts {
         container: Container::MpegTs,
         elementary: vec![ElementaryFacts {
             kind,
-            codec: "h264".into(),
+            codec: if kind == EsKind::Audio { "aac" } else { "h264" }.into(),
             timescale: 90_000,
             duration: Some((media * 90_000.0).round() as i64),
             n_access_units: (media * fps) as u32,
