@@ -382,7 +382,7 @@ fn capture(words: &Words<'_>, at: Time, seq: u64) -> Capture {
     }
 }
 
-/// The rendition as the manifest declares it: `bandwidth= average= codecs= res= lang= frame-rate= range= declared-channels= muxed`.
+/// The rendition as the manifest declares it: `bandwidth= average= codecs= res= lang= frame-rate= video-range= declared-channels= muxed`.
 fn declared(name: &str, words: &Words<'_>) -> Track {
     let mut track = track(name);
     let number = |key: &str| words.number(key).map(|n| n as u64);
@@ -391,7 +391,7 @@ fn declared(name: &str, words: &Words<'_>) -> Track {
     track.codecs = words.options.get("codecs").map(|c| (*c).to_owned());
     track.language = words.options.get("lang").map(|l| (*l).to_owned());
     track.frame_rate_milli = words.number("frame-rate").map(|f| (f * 1_000.0).round() as u32);
-    track.video_range = words.options.get("range").map(|r| (*r).to_owned());
+    track.video_range = words.options.get("video-range").map(|r| (*r).to_owned());
     track.channels = words.options.get("declared-channels").map(|c| (*c).to_owned());
     if words.has("muxed") {
         track.kind = TrackKind::Muxed;
