@@ -30,8 +30,12 @@ fn main() -> Result<()> {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => measure(true),
         ["--no-bus"] => measure(false),
+        ["--replay"] => {
+            print!("{}", replay::run()?);
+            Ok(())
+        }
         [ORIGIN] => serve(),
-        _ => bail!("usage: ow-bench [--no-bus]"),
+        _ => bail!("usage: ow-bench [--no-bus | --replay]"),
     }
 }
 

@@ -176,7 +176,7 @@ async fn watch(
                         return Ok(());
                     }
                 },
-                () = tokio::time::sleep_until(at.into()) => break,
+                () = tokio::time::sleep_until(at) => break,
             };
             if facts.send(fact).await.is_err() {
                 end.cancel();
