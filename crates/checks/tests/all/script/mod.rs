@@ -382,7 +382,8 @@ fn capture(words: &Words<'_>, at: Time, seq: u64) -> Capture {
     }
 }
 
-/// The rendition as the manifest declares it: `bandwidth= average= codecs= res= lang= frame-rate= video-range= declared-channels= muxed`.
+/// The rendition as the manifest declares it:
+/// `bandwidth= average= codecs= res= lang= frame-rate= video-range= declared-channels= muxed`.
 fn declared(name: &str, words: &Words<'_>) -> Track {
     let mut track = track(name);
     let number = |key: &str| words.number(key).map(|n| n as u64);
