@@ -55,10 +55,12 @@ const EXPECTED: &[(&str, &[&str])] = &[
     ("F45", &["llhls-independent-flag"]),
     ("F46", &["lldash-ato-incoherent", "dash-segment-late"]),
     ("F47", &["dash-live-edge-lag", "dash-live-edge-future"]),
+    ("F47-future", &["dash-live-edge-future"]),
     ("F48", &["dash-mpd-utctiming-missing"]),
     ("F49", &["dash-mpd-zero-attribute"]),
     ("F50", &["dash-timeline-overlap"]),
     ("F51", &["dash-timeline-gap", "dash-period-gap"]),
+    ("F51-period", &["dash-period-gap"]),
     ("F52", &["dash-timeline-stale"]),
     ("F53", &["dash-period-mutated"]),
     ("F54", &["dash-period-tracks-missing"]),
@@ -79,11 +81,13 @@ const EXPECTED: &[(&str, &[&str])] = &[
     ("F69", &["drm-kid-ahead-of-manifest"]),
     ("F70", &["ad-splice-not-on-boundary"]),
     ("F71", &["hls-daterange-invalid", "ad-cue-cont-inconsistent"]),
+    ("F71-cont", &["ad-cue-cont-inconsistent"]),
     ("F72", &["ad-break-missing"]),
     ("F73", &["ts-cc-error"]),
     ("F74", &["http-body-stall", "http-truncated-body"]),
     ("F74-reset", &["http-truncated-body"]),
-    ("F74-zero", &["media-nal-walk-error"]),
+    ("F74-zero", &["ts-sync-loss", "media-nal-walk-error"]),
+    ("F74-zero-cmaf", &["media-nal-walk-error"]),
 ];
 
 #[cfg(test)]

@@ -10,14 +10,15 @@ use anyhow::{Context, Result};
 use futures_util::future::{BoxFuture, ready};
 use ow_checks::{ChannelJudge, Judged};
 use ow_domain::capture::{Capture, Protocol};
-use ow_domain::job::{Depth, FetchJob, FetchLimits, StreamJob};
-use ow_domain::policy::{ChannelClass, ChannelPolicy, CheckSettings};
+use ow_domain::job::{Depth, FetchJob, StreamJob};
+use ow_domain::policy::ChannelPolicy;
 use ow_domain::verdict::Position;
-use ow_domain::{ChannelId, ProbeId, Severity, Span, StreamId, Time};
+use ow_domain::{ProbeId, Severity, Span, StreamId, Time};
 use ow_fetcher::clock::SteadyClock;
 use ow_fetcher::http::{Dial, Probe, ProbeOptions, Wire};
 use ow_fetcher::watch_channel;
 use ow_origin::{Clock, MemoryOrigin, OriginConfig};
+use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -35,6 +36,8 @@ pub struct Subject {
     /// UTC when the watching begins, Unix microseconds.
     pub start_us: i64,
     pub lasts: Duration,
+    /// The rules that Apple's authoring specification adds are judged too.
+    pub apple_rules: bool,
 }
 
 /// A check that failed, in one place.
@@ -49,6 +52,8 @@ pub struct Finding {
     /// When it was last there.
     pub until: Span,
     pub message: String,
+    /// Cannot go on; ends by its age.
+    pub event: bool,
 }
 
 /// What came of it.
@@ -164,6 +169,7 @@ impl Look {
                 raised: condition.raised_at - self.start,
                 until: now,
                 message: condition.message.clone(),
+                event: condition.event,
             });
             finding.severity = finding.severity.max(condition.severity);
             finding.until = now;
@@ -179,21 +185,10 @@ fn policy(subject: &Subject) -> Result<ChannelPolicy> {
         headers: Vec::new(),
         depth: Depth::Full,
     };
-    Ok(ChannelPolicy {
-        channel: ChannelId::new(CHANNEL)?,
-        name: CHANNEL.into(),
-        revision: 1,
-        enabled: true,
-        class: ChannelClass::Linear,
-        streams: vec![stream],
-        probes: vec![ProbeId::new("suite")?],
-        limits: FetchLimits::default(),
-        checks: CheckSettings::default(),
-        event_start: None,
-        event_end: None,
-        labels: BTreeMap::new(),
-        packager: None,
-        region: None,
-        runbook: None,
-    })
+    // All else as where nothing is configured.
+    let policy = json!({
+        "channel": CHANNEL, "name": CHANNEL, "revision": 1, "enabled": true, "streams": [stream], "probes": ["suite"],
+        "checks": {"apple_rules": subject.apple_rules},
+    });
+    serde_json::from_value(policy).context("the policy of the suite")
 }

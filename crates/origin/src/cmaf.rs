@@ -2,13 +2,12 @@
 
 use bytes::Bytes;
 
-use crate::recording::{Audio, Video};
+use crate::recording::{Audio, Pictures, Video};
 
 /// Timescale of the video track.
 pub(crate) const VIDEO_SCALE: u32 = 90_000;
 /// Timescale of the audio track: its sampling rate.
 pub(crate) const AUDIO_SCALE: u32 = 48_000;
-const VIDEO_SAMPLE: u32 = 3_600;
 const AUDIO_SAMPLE: u32 = 1_024;
 /// sample_depends_on 2, sync sample (ISO/IEC 14496-12 §8.8.3.1).
 const SYNC: u32 = 0x0200_0000;
@@ -25,17 +24,19 @@ pub(crate) struct CmafTemplate {
 
 impl CmafTemplate {
     /// Times of display begin at `tfdt`: composition offsets are signed (`trun` version 1), no edit list is needed.
-    pub fn video(video: &Video, first: usize, count: usize) -> CmafTemplate {
-        let frames = (first..first + count).map(|i| &video.frames[i % video.frames.len()]);
+    pub fn video(video: &Video, pictures: Pictures) -> CmafTemplate {
+        let Pictures { count, ticks, .. } = pictures;
+        let starts_with_idr = pictures.of(video).next().is_some_and(|p| p.is_idr);
         let mut samples = Vec::new();
         let mut data = Vec::new();
-        for frame in frames {
+        for frame in pictures.of(video) {
             samples.extend((frame.nals.len() as u32).to_be_bytes());
-            samples.extend((frame.display_offset * VIDEO_SAMPLE as i32).to_be_bytes());
+            samples.extend((frame.display_offset * ticks as i32).to_be_bytes());
             data.extend_from_slice(&frame.nals);
         }
         // data-offset, first-sample-flags, sizes, composition offsets.
-        CmafTemplate::build(0x0100_0a05, Some(SYNC), VIDEO_SAMPLE, NON_SYNC, count, &samples, &data)
+        let first_flags = if starts_with_idr { SYNC } else { NON_SYNC };
+        CmafTemplate::build(0x0100_0a05, Some(first_flags), ticks as u32, NON_SYNC, count, &samples, &data)
     }
 
     pub fn audio(audio: &Audio, first: usize, count: usize) -> CmafTemplate {
@@ -104,6 +105,59 @@ impl CmafTemplate {
     pub fn len(&self) -> usize {
         self.bytes.len()
     }
+}
+
+/// The initialization segment of another encoder: its H.264 level is one step higher, in `avcC` and in the parameter set.
+pub(crate) fn with_next_level(init: &[u8]) -> Bytes {
+    let mut out = init.to_vec();
+    if let Some(at) = find(init, b"avcC").map(|at| at + 4) {
+        // avcC: version, profile, compatibility, level, two bytes, length of the SPS; SPS: head, profile, compatibility, level.
+        for at in [at + 3, at + 11] {
+            if let Some(level) = out.get_mut(at) {
+                *level += 1;
+            }
+        }
+    }
+    Bytes::from(out)
+}
+
+/// The media segment with `tfdt` of version 0: its time modulo 2^32 (ISO/IEC 14496-12 §8.8.12).
+pub(crate) fn with_tfdt32(segment: &[u8]) -> Bytes {
+    let Some(at) = find(segment, b"tfdt") else { return Bytes::copy_from_slice(segment) };
+    let mut out = segment[..at + 8].to_vec();
+    out[at + 4] = 0;
+    // Low half of the time; what follows moves up by four bytes.
+    out.extend_from_slice(&segment[at + 12..]);
+    for kind in [b"tfdt", b"traf", b"moof"] {
+        if let Some(at) = find(&out, kind) {
+            let size = be32(&out, at - 4) - 4;
+            out[at - 4..at].copy_from_slice(&size.to_be_bytes());
+        }
+    }
+    if let Some(at) = find(&out, b"trun") {
+        let offset = be32(&out, at + 12) - 4;
+        out[at + 12..at + 16].copy_from_slice(&offset.to_be_bytes());
+    }
+    Bytes::from(out)
+}
+
+/// The media segment with this `tfdt`.
+pub(crate) fn with_tfdt(segment: &[u8], change: impl Fn(u64) -> u64) -> Bytes {
+    let mut out = segment.to_vec();
+    if let Some(at) = find(segment, b"tfdt") {
+        let time = u64::from(be32(segment, at + 8)) << 32 | u64::from(be32(segment, at + 12));
+        out[at + 8..at + 16].copy_from_slice(&change(time).to_be_bytes());
+    }
+    Bytes::from(out)
+}
+
+/// Where the first box of this type has its type; ours stand before any media.
+pub(crate) fn find(data: &[u8], kind: &[u8; 4]) -> Option<usize> {
+    data.windows(4).position(|w| w == kind)
+}
+
+fn be32(data: &[u8], at: usize) -> u32 {
+    data.get(at..at + 4).map_or(0, |b| b.iter().fold(0, |n, b| n << 8 | u32::from(*b)))
 }
 
 /// Initialization segment of a video rendition.

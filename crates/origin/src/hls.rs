@@ -2,9 +2,11 @@
 
 use std::fmt::Write;
 
+use crate::config::{AdBreaks, GOP_MS};
+use crate::cue;
 use crate::fault::{Discontinuity, FaultKind, Format, Hit, Malformed, Rewrite, Sequence};
 use crate::ladder::{AUDIO, RENDITIONS};
-use crate::packager::{Packager, scale};
+use crate::packager::{Packager, Rate, scale};
 use crate::timeline::{Timeline, iso};
 
 /// Multivariant playlist of one format.
@@ -27,14 +29,34 @@ pub(crate) fn master(packager: &Packager, format: Format, hits: &[Hit]) -> Strin
             Format::Ts => (packager.ts_rate(i), ""),
             _ => (packager.cmaf_rate(i) + packager.cmaf_rate(AUDIO), ",AUDIO=\"aud\""),
         };
+        let rate = rate.declared(hits);
+        let codecs = declared_codecs(hits).unwrap_or(&video.codecs);
         let _ = write!(
             out,
-            "#EXT-X-STREAM-INF:BANDWIDTH={},AVERAGE-BANDWIDTH={},CODECS=\"{},mp4a.40.2\",RESOLUTION={}x{},FRAME-RATE=25.000{group}\n\
+            "#EXT-X-STREAM-INF:BANDWIDTH={},AVERAGE-BANDWIDTH={},CODECS=\"{codecs},mp4a.40.2\",RESOLUTION={}x{},FRAME-RATE=25.000{group}\n\
              {name}/index.m3u8\n",
-            rate.peak, rate.average, video.codecs, video.width, video.height
+            rate.peak, rate.average, video.width, video.height
         );
     }
     out
+}
+
+/// What a fault declares of the video's codec.
+pub(crate) fn declared_codecs(hits: &[Hit]) -> Option<&str> {
+    hits.iter().find_map(|h| if let FaultKind::Codecs { value } = h.kind() { Some(value.as_str()) } else { None })
+}
+
+impl Rate {
+    /// As faults have it declared.
+    pub(crate) fn declared(self, hits: &[Hit]) -> Rate {
+        hits.iter().fold(self, |rate, hit| match *hit.kind() {
+            FaultKind::Bandwidth { percent } => {
+                let of = |n: u64| (n * u64::from(percent) / 100).max(1);
+                Rate { peak: of(rate.peak), average: of(rate.average) }
+            }
+            _ => rate,
+        })
+    }
 }
 
 /// A segment's name in a playlist, without its suffix. Names carry all that is needed to make the segment again.
@@ -85,6 +107,10 @@ impl std::fmt::Display for Name {
 }
 
 struct MediaPlaylist {
+    /// From which segment on another initialization segment is named.
+    map_changed: Option<i64>,
+    /// The tag is never sent.
+    is_uncounted: bool,
     target_duration: u32,
     media_sequence: i64,
     discontinuity_sequence: i64,
@@ -99,6 +125,8 @@ struct Segment {
     pdt_us: Option<i64>,
     is_discontinuous: bool,
     is_gap: bool,
+    /// Cues in front of it, whole lines.
+    tags: String,
 }
 
 /// Media playlist of one rendition as of `now_us`.
@@ -108,6 +136,7 @@ pub(crate) fn media(
     format: Format,
     rendition: usize,
     now_us: i64,
+    ads: Option<AdBreaks>,
     hits: &[Hit],
 ) -> String {
     let now_us = seen_at(timeline, now_us, hits);
@@ -115,6 +144,9 @@ pub(crate) fn media(
     let mut list = clean(packager, timeline, rendition, now_us);
     for hit in hits {
         apply(&mut list, hit, timeline, edge);
+    }
+    for (i, segment) in list.segments.iter_mut().enumerate() {
+        segment.tags = ads.map_or(String::new(), |ads| cue::tags(ads, timeline, segment.n, i == 0, hits));
     }
     render(&list, format)
 }
@@ -125,6 +157,8 @@ pub(crate) fn seen_at(timeline: &Timeline, now_us: i64, hits: &[Hit]) -> i64 {
         FaultKind::FrozenPlaylist {} => now.min(hit.since_us),
         FaultKind::StaleCopy { behind } => now - i64::from(behind) * timeline.segment_us,
         FaultKind::MediaSequenceJump { by } => now + i64::from(by) * timeline.segment_us,
+        FaultKind::ClockAhead { by_ms } => now + by_ms as i64 * 1_000,
+        FaultKind::CutShift { gops } => now - i64::from(gops * GOP_MS) * 1_000,
         _ => now,
     })
 }
@@ -142,9 +176,12 @@ fn clean(packager: &Packager, timeline: &Timeline, rendition: usize, now_us: i64
             pdt_us: Some(timeline.start_us + us(start)),
             is_discontinuous: false,
             is_gap: false,
+            tags: String::new(),
         }
     };
     MediaPlaylist {
+        map_changed: None,
+        is_uncounted: false,
         target_duration: (timeline.segment_us / 1_000_000) as u32,
         media_sequence: first,
         discontinuity_sequence: 0,
@@ -172,6 +209,24 @@ fn apply(list: &mut MediaPlaylist, hit: &Hit, timeline: &Timeline, edge: i64) {
                 s.pdt_us = s.pdt_us.map(|t| t + by_ms * 1_000);
             }
         }
+        FaultKind::DiscontinuityUncounted {} => list.is_uncounted = true,
+        FaultKind::DiscontinuitySequenceShift { by } => list.discontinuity_sequence += i64::from(by),
+        FaultKind::ShortWindow { segments } => {
+            let drop = list.segments.len().saturating_sub(segments as usize);
+            list.segments.drain(..drop);
+            list.media_sequence += drop as i64;
+        }
+        FaultKind::PdtAfterDiscontinuityMissing {} => {
+            let at = list.segments.iter().position(|s| s.is_discontinuous).unwrap_or(list.segments.len());
+            list.segments[at..].iter_mut().for_each(|s| s.pdt_us = None);
+        }
+        FaultKind::PdtOffset { by_ms } => {
+            list.segments.iter_mut().for_each(|s| s.pdt_us = s.pdt_us.map(|t| t + by_ms * 1_000));
+        }
+        FaultKind::CutShift { gops } => {
+            list.segments.iter_mut().for_each(|s| s.pdt_us = s.pdt_us.map(|t| t + i64::from(gops * GOP_MS) * 1_000));
+        }
+        FaultKind::MapChanged {} => list.map_changed = Some(since),
         FaultKind::PdtMissing {} => list.segments.iter_mut().for_each(|s| s.pdt_us = None),
         FaultKind::Gap {} => chosen.for_each(|s| s.is_gap = true),
         FaultKind::SegmentRewritten { how: Rewrite::Uri } => {
@@ -224,19 +279,23 @@ fn render(list: &MediaPlaylist, format: Format) -> String {
     let mut out = String::with_capacity(200 + 120 * list.segments.len());
     let _ = write!(out, "#EXTM3U\n#EXT-X-VERSION:{version}\n#EXT-X-TARGETDURATION:{}\n", list.target_duration);
     let _ = writeln!(out, "#EXT-X-MEDIA-SEQUENCE:{}", list.media_sequence);
-    if list.discontinuity_sequence > 0 {
+    if list.discontinuity_sequence > 0 && !list.is_uncounted {
         let _ = writeln!(out, "#EXT-X-DISCONTINUITY-SEQUENCE:{}", list.discontinuity_sequence);
     }
-    if format != Format::Ts {
-        out.push_str("#EXT-X-MAP:URI=\"init.mp4\"\n");
-    }
+    let map = |n: i64| if list.map_changed.is_some_and(|since| n >= since) { "init-b.mp4" } else { "init.mp4" };
+    let mut told = "";
     for segment in &list.segments {
+        if format != Format::Ts && told != map(segment.n) {
+            told = map(segment.n);
+            let _ = writeln!(out, "#EXT-X-MAP:URI=\"{told}\"");
+        }
         if segment.is_discontinuous {
             out.push_str("#EXT-X-DISCONTINUITY\n");
         }
         if let Some(pdt) = segment.pdt_us {
             let _ = writeln!(out, "#EXT-X-PROGRAM-DATE-TIME:{}", iso(pdt));
         }
+        out.push_str(&segment.tags);
         if segment.is_gap {
             out.push_str("#EXT-X-GAP\n");
         }

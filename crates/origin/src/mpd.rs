@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use crate::fault::{FaultKind, Hit, Malformed};
-use crate::hls::seen_at;
+use crate::fault::{FaultKind, Hit, Malformed, Seam};
+use crate::hls::{declared_codecs, seen_at};
 use crate::ladder::{AUDIO, RENDITIONS};
 use crate::packager::{Packager, scale};
 use crate::timeline::{Timeline, iso};
@@ -35,13 +35,31 @@ pub(crate) fn mpd(
 ) -> String {
     let now_us = seen_at(timeline, now_us, hits);
     let has = |wanted: fn(&FaultKind) -> bool| hits.iter().any(|h| wanted(h.kind()));
-    let shift_ms: i64 =
-        hits.iter().map(|h| if let FaultKind::AvailabilityStart { by_ms } = *h.kind() { by_ms } else { 0 }).sum();
+    let sum = |of: fn(&FaultKind) -> i64| hits.iter().map(|h| of(h.kind())).sum::<i64>();
+    let shift_ms = sum(|k| if let FaultKind::AvailabilityStart { by_ms } = *k { by_ms } else { 0 });
     let seconds = timeline.segment_us / 1_000_000;
     let kind = if has(|k| matches!(k, FaultKind::Endlist {})) { "static" } else { "dynamic" };
+    let mut edge = timeline.edge(now_us);
+    let mut publish_edge = edge;
+    for hit in hits {
+        match hit.kind() {
+            FaultKind::TimelineFrozen {} => edge = edge.min(timeline.edge(hit.since_us)),
+            FaultKind::PublishTimeFrozen {} => publish_edge = publish_edge.min(timeline.edge(hit.since_us)),
+            _ => {}
+        }
+    }
+    let view = View {
+        packager,
+        timeline,
+        addressing,
+        first: timeline.first(timeline.published(edge)),
+        edge,
+        hits,
+        offset_ms: sum(|k| if let FaultKind::AvailabilityTimeOffset { by_ms } = *k { by_ms as i64 } else { 0 }),
+    };
     // The MPD changes with each segment, or never.
     let (update, published) = match addressing {
-        Addressing::Timeline => (seconds, timeline.published(timeline.edge(now_us))),
+        Addressing::Timeline => (seconds, timeline.published(publish_edge)),
         Addressing::Number => (60, timeline.start_us),
     };
     let mut out = String::with_capacity(4_096);
@@ -58,52 +76,11 @@ pub(crate) fn mpd(
     let _ = write!(
         out,
         " minimumUpdatePeriod=\"PT{update}S\" timeShiftBufferDepth=\"PT{}S\" maxSegmentDuration=\"PT{seconds}S\" \
-         minBufferTime=\"PT{seconds}S\" suggestedPresentationDelay=\"PT{}S\">\n  <Period id=\"p0\" start=\"PT0S\">\n",
+         minBufferTime=\"PT{seconds}S\" suggestedPresentationDelay=\"PT{}S\">\n",
         timeline.window * seconds,
         seconds * timeline.window.min(3)
     );
-    let missing = |i: usize| {
-        hits.iter().any(|h| matches!(h.kind(), FaultKind::MissingRendition {}) && h.takes_rendition(RENDITIONS[i]))
-    };
-    let gap = has(|k| matches!(k, FaultKind::TimelineGap {}));
-    let videos = (0..AUDIO).filter(|i| !missing(*i)).collect::<Vec<_>>();
-    if !videos.is_empty() {
-        out.push_str(
-            "    <AdaptationSet id=\"1\" contentType=\"video\" mimeType=\"video/mp4\" segmentAlignment=\"true\" startWithSAP=\"1\" \
-             frameRate=\"25\" par=\"16:9\">\n      <Role schemeIdUri=\"urn:mpeg:dash:role:2011\" value=\"main\"/>\n",
-        );
-        template(&mut out, packager, timeline, addressing, videos[0], now_us, gap);
-        for i in videos {
-            let video = &packager.ladder().video[i];
-            let _ = writeln!(
-                out,
-                "      <Representation id=\"{}\" bandwidth=\"{}\" codecs=\"{}\" width=\"{}\" height=\"{}\" sar=\"1:1\"/>",
-                RENDITIONS[i],
-                packager.cmaf_rate(i).peak,
-                video.codecs,
-                video.width,
-                video.height
-            );
-        }
-        out.push_str("    </AdaptationSet>\n");
-    }
-    if !missing(AUDIO) {
-        out.push_str(
-            "    <AdaptationSet id=\"2\" contentType=\"audio\" mimeType=\"audio/mp4\" segmentAlignment=\"true\" startWithSAP=\"1\" \
-             lang=\"en\">\n      <Role schemeIdUri=\"urn:mpeg:dash:role:2011\" value=\"main\"/>\n",
-        );
-        template(&mut out, packager, timeline, addressing, AUDIO, now_us, gap);
-        let _ = write!(
-            out,
-            "      <Representation id=\"{}\" bandwidth=\"{}\" codecs=\"mp4a.40.2\" audioSamplingRate=\"{}\">\n        \
-             <AudioChannelConfiguration schemeIdUri=\"urn:mpeg:dash:23003:3:audio_channel_configuration:2011\" value=\"2\"/>\n      \
-             </Representation>\n    </AdaptationSet>\n",
-            RENDITIONS[AUDIO],
-            packager.cmaf_rate(AUDIO).peak,
-            scale(AUDIO)
-        );
-    }
-    out.push_str("  </Period>\n");
+    view.periods(&mut out);
     if let Some(utc) = utc.filter(|_| !has(|k| matches!(k, FaultKind::UtcTimingMissing {}))) {
         let _ =
             writeln!(out, "  <UTCTiming schemeIdUri=\"urn:mpeg:dash:utc:direct:2014\" value=\"{}\"/>", iso(utc.now_us));
@@ -114,44 +91,194 @@ pub(crate) fn mpd(
     out
 }
 
-fn template(
-    out: &mut String,
-    packager: &Packager,
-    timeline: &Timeline,
+/// What is listed.
+struct View<'a> {
+    packager: &'a Packager,
+    timeline: &'a Timeline,
     addressing: Addressing,
-    rendition: usize,
-    now_us: i64,
-    gap: bool,
-) {
-    let scale = scale(rendition);
-    let head = format!("      <SegmentTemplate timescale=\"{scale}\" initialization=\"$RepresentationID$/init.mp4\"");
-    let first = timeline.first(now_us);
-    if addressing == Addressing::Number {
-        let duration = timeline.segment_us / 1_000_000 * i64::from(scale);
-        let _ = writeln!(
-            out,
-            "{head} media=\"$RepresentationID$/$Number$.m4s\" startNumber=\"0\" duration=\"{duration}\"/>"
-        );
-        return;
+    /// Oldest and newest segment.
+    first: i64,
+    edge: i64,
+    hits: &'a [Hit],
+    /// `availabilityTimeOffset`, milliseconds; 0: none.
+    offset_ms: i64,
+}
+
+/// The segments of a period: `from` on, without `to`.
+#[derive(Clone, Copy)]
+struct Stretch {
+    from: i64,
+    to: Option<i64>,
+}
+
+impl View<'_> {
+    fn has(&self, wanted: fn(&FaultKind) -> bool) -> bool {
+        self.hits.iter().any(|h| wanted(h.kind()))
     }
-    let _ = writeln!(out, "{head} media=\"$RepresentationID$/t$Time$.m4s\">");
-    out.push_str("        <SegmentTimeline>\n");
-    let edge = timeline.edge(now_us);
-    let left_out = (gap && edge > first).then_some((first + edge) / 2);
-    // Runs of equal durations: (start, duration, how many).
-    let mut runs: Vec<(i64, i64, i64)> = Vec::new();
-    for n in (first..=edge).filter(|n| Some(*n) != left_out) {
-        let (start, duration) = packager.span(rendition, n);
-        match runs.last_mut() {
-            Some((t, d, count)) if *d == duration && *t + *d * *count == start => *count += 1,
-            _ => runs.push((start, duration, 1)),
+
+    fn periods(&self, out: &mut String) {
+        let seam = self.hits.iter().find_map(|h| match *h.kind() {
+            // With a tail that is missing, the segment that was being made is the last of the first period.
+            FaultKind::PeriodSeam { how } => {
+                Some((self.timeline.edge(h.since_us) + 1 + i64::from(how == Seam::TailMissing), how))
+            }
+            _ => None,
+        });
+        let moved_ms: i64 =
+            self.hits.iter().map(|h| if let FaultKind::PeriodStart { by_ms } = *h.kind() { by_ms } else { 0 }).sum();
+        let Some((since, how)) = seam.filter(|(since, _)| self.edge >= *since) else {
+            return self.period(out, "p0", moved_ms, Stretch { from: 0, to: None }, true);
+        };
+        let start_ms = since * self.timeline.segment_us / 1_000;
+        if self.first < since {
+            self.period(out, "p0", moved_ms, Stretch { from: 0, to: Some(since) }, true);
         }
+        let late_ms = if how == Seam::Gap { self.timeline.segment_us / 2_000 } else { 0 };
+        let stretch = Stretch { from: since, to: None };
+        self.period(out, "p1", start_ms + moved_ms + late_ms, stretch, how != Seam::AudioMissing);
     }
-    for (t, d, count) in runs {
-        let repeat = if count > 1 { format!(" r=\"{}\"", count - 1) } else { String::new() };
-        let _ = writeln!(out, "          <S t=\"{t}\" d=\"{d}\"{repeat}/>");
+
+    fn period(&self, out: &mut String, id: &str, start_ms: i64, stretch: Stretch, has_audio: bool) {
+        let (packager, hits) = (self.packager, self.hits);
+        let missing = |i: usize| {
+            hits.iter().any(|h| matches!(h.kind(), FaultKind::MissingRendition {}) && h.takes_rendition(RENDITIONS[i]))
+        };
+        let zero = self.has(|k| matches!(k, FaultKind::ZeroAttributes {}));
+        let rate = |i: usize| if zero { 0 } else { packager.cmaf_rate(i).declared(hits).peak };
+        let skew_ms = hits.iter().find_map(|h| match *h.kind() {
+            FaultKind::StartNumberSkew { by_ms } => Some(i64::from(by_ms)),
+            _ => None,
+        });
+        let _ = writeln!(out, "  <Period id=\"{id}\" start=\"{}\">", duration(start_ms));
+        let videos = (0..AUDIO).filter(|i| !missing(*i)).collect::<Vec<_>>();
+        if !videos.is_empty() {
+            let _ = write!(
+                out,
+                "    <AdaptationSet id=\"1\" contentType=\"video\" mimeType=\"video/mp4\" segmentAlignment=\"true\" startWithSAP=\"1\" \
+                 frameRate=\"{}\" par=\"16:9\">\n      <Role schemeIdUri=\"urn:mpeg:dash:role:2011\" value=\"main\"/>\n",
+                if zero { 0 } else { 25 }
+            );
+            if skew_ms.is_none() {
+                self.template(out, videos[0], stretch);
+            }
+            for i in videos {
+                let video = &packager.ladder().video[i];
+                let codecs = declared_codecs(hits).unwrap_or(&video.codecs);
+                let _ = write!(
+                    out,
+                    "      <Representation id=\"{}\" bandwidth=\"{}\" codecs=\"{codecs}\" width=\"{}\" height=\"{}\" sar=\"1:1\"",
+                    RENDITIONS[i],
+                    rate(i),
+                    video.width,
+                    video.height
+                );
+                match skew_ms {
+                    None => out.push_str("/>\n"),
+                    Some(ms) => {
+                        out.push_str(">\n");
+                        let off = if RENDITIONS[i] == "240p" { ms * i64::from(scale(i)) / 1_000 } else { 0 };
+                        self.numbered(out, i, off);
+                        out.push_str("      </Representation>\n");
+                    }
+                }
+            }
+            out.push_str("    </AdaptationSet>\n");
+        }
+        if !missing(AUDIO) && has_audio {
+            out.push_str(
+                "    <AdaptationSet id=\"2\" contentType=\"audio\" mimeType=\"audio/mp4\" segmentAlignment=\"true\" startWithSAP=\"1\" \
+                 lang=\"en\">\n      <Role schemeIdUri=\"urn:mpeg:dash:role:2011\" value=\"main\"/>\n",
+            );
+            self.template(out, AUDIO, stretch);
+            let _ = write!(
+                out,
+                "      <Representation id=\"{}\" bandwidth=\"{}\" codecs=\"mp4a.40.2\" audioSamplingRate=\"{}\">\n        \
+                 <AudioChannelConfiguration schemeIdUri=\"urn:mpeg:dash:23003:3:audio_channel_configuration:2011\" value=\"2\"/>\n      \
+                 </Representation>\n    </AdaptationSet>\n",
+                RENDITIONS[AUDIO],
+                rate(AUDIO),
+                scale(AUDIO)
+            );
+        }
+        out.push_str("  </Period>\n");
     }
-    out.push_str("        </SegmentTimeline>\n      </SegmentTemplate>\n");
+
+    /// Opening of a `SegmentTemplate` with what all kinds of it have; without its end.
+    fn head(&self, out: &mut String, rendition: usize, from: i64) {
+        let scale = i64::from(scale(rendition));
+        let _ = write!(out, "      <SegmentTemplate timescale=\"{scale}\"");
+        if from > 0 {
+            let offset = from * (self.timeline.segment_us / 1_000) * scale / 1_000;
+            let _ = write!(out, " presentationTimeOffset=\"{offset}\"");
+        }
+        if self.offset_ms > 0 {
+            let _ = write!(out, " availabilityTimeOffset=\"{}.{:03}\"", self.offset_ms / 1_000, self.offset_ms % 1_000);
+        }
+        out.push_str(" initialization=\"$RepresentationID$/init.mp4\"");
+    }
+
+    fn template(&self, out: &mut String, rendition: usize, stretch: Stretch) {
+        self.head(out, rendition, stretch.from);
+        if self.addressing == Addressing::Number {
+            let duration = self.timeline.segment_us / 1_000_000 * i64::from(scale(rendition));
+            let _ = writeln!(
+                out,
+                " media=\"$RepresentationID$/$Number$.m4s\" startNumber=\"{}\" duration=\"{duration}\"/>",
+                stretch.from
+            );
+            return;
+        }
+        out.push_str(" media=\"$RepresentationID$/t$Time$.m4s\">\n");
+        self.segments(out, rendition, stretch, 0);
+    }
+
+    /// A template of one Representation by numbers, with a timeline that is off by so many ticks.
+    fn numbered(&self, out: &mut String, rendition: usize, off: i64) {
+        self.head(out, rendition, 0);
+        let _ = writeln!(out, " media=\"$RepresentationID$/$Number$.m4s\" startNumber=\"{}\">", self.first);
+        self.segments(out, rendition, Stretch { from: 0, to: None }, off);
+    }
+
+    fn segments(&self, out: &mut String, rendition: usize, stretch: Stretch, off: i64) {
+        out.push_str("        <SegmentTimeline>\n");
+        let first = self.first.max(stretch.from);
+        let edge = stretch.to.map_or(self.edge, |to| self.edge.min(to - 1));
+        let gap = self.has(|k| matches!(k, FaultKind::TimelineGap {}));
+        let left_out = (gap && edge > first).then_some((first + edge) / 2);
+        let overlap_ms: i64 = self
+            .hits
+            .iter()
+            .map(|h| if let FaultKind::TimelineOverlap { by_ms } = *h.kind() { i64::from(by_ms) } else { 0 })
+            .sum();
+        let overlap = overlap_ms * i64::from(scale(rendition)) / 1_000;
+        // Runs of equal durations: (start, duration, how many).
+        let mut runs: Vec<(i64, i64, i64)> = Vec::new();
+        for n in (first..=edge).filter(|n| Some(*n) != left_out) {
+            let (start, mut duration) = self.packager.span(rendition, n);
+            // The one before the newest is told longer than it is.
+            if n == edge - 1 {
+                duration += overlap;
+            }
+            match runs.last_mut() {
+                Some((t, d, count)) if *d == duration && *t + *d * *count == start + off => *count += 1,
+                _ => runs.push((start + off, duration, 1)),
+            }
+        }
+        for (t, d, count) in runs {
+            let repeat = if count > 1 { format!(" r=\"{}\"", count - 1) } else { String::new() };
+            let _ = writeln!(out, "          <S t=\"{t}\" d=\"{d}\"{repeat}/>");
+        }
+        out.push_str("        </SegmentTimeline>\n      </SegmentTemplate>\n");
+    }
+}
+
+/// `PT0S`, `PT1234.5S`; below zero is zero.
+fn duration(ms: i64) -> String {
+    let ms = ms.max(0);
+    match ms % 1_000 {
+        0 => format!("PT{}S", ms / 1_000),
+        rest => format!("PT{}.{rest:03}S", ms / 1_000),
+    }
 }
 
 /// Breaks a good MPD.

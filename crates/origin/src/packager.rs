@@ -1,20 +1,43 @@
 //! Segment bytes as a pure function of (rendition, number). Templates for every place in the loop are made at first use: a few megabytes,
 //! shared by all channels.
 
-use std::sync::OnceLock;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 
 use crate::cmaf::{self, AUDIO_SCALE, CmafTemplate, VIDEO_SCALE};
 use crate::config::GOP_MS;
 use crate::ladder::{AUDIO, Ladder};
-use crate::recording::{LOOP_AUDIO_FRAMES, LOOP_FRAMES};
-use crate::ts::{AUDIO_FRAME, AudioSpan, TsTemplate};
+use crate::recording::{GOP_FRAMES, LOOP_AUDIO_FRAMES, LOOP_FRAMES, Pictures};
+use crate::ts::{AUDIO_FRAME, AudioSpan, FRAME, TsTemplate};
 
-const GOP_FRAMES: usize = 50;
 const LOOP_GOPS: usize = LOOP_FRAMES / GOP_FRAMES;
 /// AAC samples per frame.
 const AUDIO_SAMPLES: i64 = 1_024;
+
+/// Another way to cut the recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Cut {
+    /// Begins ten pictures after an IDR.
+    InsideGop,
+    /// 12.5 pictures/s: the first half of each GOP, each picture twice as long.
+    Halved,
+    /// Begins so many GOPs later.
+    Later { gops: u32 },
+}
+
+/// What differs in a segment that is not as it should be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Twist {
+    /// Media times are off by so much, microseconds.
+    pub shift_us: i64,
+    /// How it is cut, and the first segment that is cut so: until then continuity counters count the clean ones.
+    pub cut: Option<(Cut, i64)>,
+}
+
+/// Templates of the places in the loop.
+type Places<T> = [OnceLock<Vec<T>>; 4];
 
 /// Makes segments of one duration.
 #[derive(Debug)]
@@ -24,8 +47,11 @@ pub(crate) struct Packager {
     gops: usize,
     /// Segments until the loop begins again at a segment boundary.
     period: usize,
-    ts: [OnceLock<Vec<TsTemplate>>; 3],
-    cmaf: [OnceLock<Vec<CmafTemplate>>; 4],
+    ts: Places<TsTemplate>,
+    cmaf: Places<CmafTemplate>,
+    /// Templates of other cuts, made when a fault asks for them.
+    ts_cuts: Mutex<BTreeMap<Cut, Arc<Places<TsTemplate>>>>,
+    cmaf_cuts: Mutex<BTreeMap<Cut, Arc<Places<CmafTemplate>>>>,
     inits: [Bytes; 4],
 }
 
@@ -50,8 +76,8 @@ impl Packager {
         let period = (1..=LOOP_GOPS).find(|p| (p * gops).is_multiple_of(LOOP_GOPS)).unwrap_or(LOOP_GOPS);
         let [a, b, c] = &ladder.video;
         let inits = [cmaf::video_init(a), cmaf::video_init(b), cmaf::video_init(c), cmaf::audio_init(&ladder.audio)];
-        let (ts, cmaf) = Default::default();
-        Packager { ladder, segment_ms: i64::from(segment_ms), gops, period, ts, cmaf, inits }
+        let (ts, cmaf, ts_cuts, cmaf_cuts) = Default::default();
+        Packager { ladder, segment_ms: i64::from(segment_ms), gops, period, ts, cmaf, ts_cuts, cmaf_cuts, inits }
     }
 
     pub fn ladder(&self) -> &'static Ladder {
@@ -62,9 +88,27 @@ impl Packager {
         self.inits[rendition].clone()
     }
 
-    /// TS segment `n` (at least 0) of a video rendition with the audio muxed in; media times off by `shift_ms`.
-    pub fn ts(&self, rendition: usize, n: i64, shift_ms: i64) -> Bytes {
-        let templates = self.ts_templates(rendition);
+    /// TS segment `n` (at least 0) of a video rendition with the audio muxed in.
+    pub fn ts(&self, rendition: usize, n: i64, twist: Twist) -> Bytes {
+        let clean = self.ts_templates(rendition, &self.ts, None);
+        let start = n * self.segment_ms * 90 + twist.shift_us * 9 / 100;
+        let place = (n % self.period as i64) as usize;
+        let Some((cut, since)) = twist.cut else {
+            return clean[place].segment(start, self.packets(clean, n));
+        };
+        let cuts = cuts_of(&self.ts_cuts, cut);
+        let templates = self.ts_templates(rendition, &cuts, Some(cut));
+        let since = since.clamp(0, n);
+        let (made, made_before) = (self.packets(templates, n), self.packets(templates, since));
+        let mut before = self.packets(clean, since);
+        for (i, count) in before.iter_mut().enumerate() {
+            *count += made[i] - made_before[i];
+        }
+        templates[place].segment(start + later(Some(cut)) * 90, before)
+    }
+
+    /// Packets per PID in all segments before `n`.
+    fn packets(&self, templates: &[TsTemplate], n: i64) -> [u64; 4] {
         let (turn, place) = (n / self.period as i64, (n % self.period as i64) as usize);
         let mut before = [0u64; 4];
         for (i, template) in templates.iter().enumerate() {
@@ -72,25 +116,35 @@ impl Packager {
                 *sum += count * (turn as u64 + u64::from(i < place));
             }
         }
-        templates[place].segment((n * self.segment_ms + shift_ms) * 90, before)
+        before
     }
 
-    /// CMAF segment `n` (at least 0); media times off by `shift_ms`.
-    pub fn cmaf(&self, rendition: usize, n: i64, shift_ms: i64) -> Bytes {
-        let template = &self.cmaf_templates(rendition)[(n % self.period as i64) as usize];
-        let (start, _) = self.span(rendition, n);
-        let time = start + shift_ms * i64::from(scale(rendition)) / 1_000;
-        template.segment((n + 1) as u32, time.max(0) as u64)
+    /// CMAF segment `n` (at least 0).
+    pub fn cmaf(&self, rendition: usize, n: i64, twist: Twist) -> Bytes {
+        let place = (n % self.period as i64) as usize;
+        let (start, _) = self.span_of(rendition, n, twist.cut.map(|(cut, _)| cut));
+        let time = (start + twist.shift_us * i64::from(scale(rendition)) / 1_000_000).max(0) as u64;
+        match twist.cut {
+            None => self.cmaf_templates(rendition, &self.cmaf, None)[place].segment((n + 1) as u32, time),
+            Some((cut, _)) => {
+                let cuts = cuts_of(&self.cmaf_cuts, cut);
+                self.cmaf_templates(rendition, &cuts, Some(cut))[place].segment((n + 1) as u32, time)
+            }
+        }
     }
 
     /// Media start and duration of segment `n` in the rendition's timescale ([`scale`]). Audio is cut between AAC frames.
     pub fn span(&self, rendition: usize, n: i64) -> (i64, i64) {
+        self.span_of(rendition, n, None)
+    }
+
+    fn span_of(&self, rendition: usize, n: i64, cut: Option<Cut>) -> (i64, i64) {
         if rendition == AUDIO {
-            let (first, end) = (self.first_audio(n), self.first_audio(n + 1));
+            let (first, end) = (self.first_audio(n, cut), self.first_audio(n + 1, cut));
             return (first * AUDIO_SAMPLES, (end - first) * AUDIO_SAMPLES);
         }
         let duration = self.segment_ms * i64::from(VIDEO_SCALE) / 1_000;
-        (n * duration, duration)
+        (n * duration + later(cut) * i64::from(VIDEO_SCALE) / 1_000, duration)
     }
 
     /// The segment that starts exactly at `time` in the rendition's timescale.
@@ -103,12 +157,12 @@ impl Packager {
 
     /// What a TS variant takes.
     pub fn ts_rate(&self, rendition: usize) -> Rate {
-        self.rate(self.ts_templates(rendition).iter().map(TsTemplate::len))
+        self.rate(self.ts_templates(rendition, &self.ts, None).iter().map(TsTemplate::len))
     }
 
     /// What one CMAF rendition takes.
     pub fn cmaf_rate(&self, rendition: usize) -> Rate {
-        self.rate(self.cmaf_templates(rendition).iter().map(CmafTemplate::len))
+        self.rate(self.cmaf_templates(rendition, &self.cmaf, None).iter().map(CmafTemplate::len))
     }
 
     fn rate(&self, lens: impl Iterator<Item = usize>) -> Rate {
@@ -124,43 +178,72 @@ impl Packager {
     }
 
     /// Number of the first AAC frame that starts in or after segment `n`.
-    fn first_audio(&self, n: i64) -> i64 {
-        let start = n * self.segment_ms * 90;
+    fn first_audio(&self, n: i64, cut: Option<Cut>) -> i64 {
+        let start = (n * self.segment_ms + later(cut)) * 90;
         (start + AUDIO_FRAME - 1).div_euclid(AUDIO_FRAME)
     }
 
-    fn audio_span(&self, n: i64) -> AudioSpan {
-        let (first, end) = (self.first_audio(n), self.first_audio(n + 1));
+    fn audio_span(&self, n: i64, cut: Option<Cut>) -> AudioSpan {
+        let (first, end) = (self.first_audio(n, cut), self.first_audio(n + 1, cut));
         AudioSpan {
             first: first as usize % LOOP_AUDIO_FRAMES,
             count: (end - first) as usize,
-            offset: first * AUDIO_FRAME - n * self.segment_ms * 90,
+            offset: first * AUDIO_FRAME - (n * self.segment_ms + later(cut)) * 90,
         }
     }
 
-    fn ts_templates(&self, rendition: usize) -> &[TsTemplate] {
-        self.ts[rendition].get_or_init(|| {
-            let frames = self.gops * GOP_FRAMES;
+    /// The pictures of a place in the loop.
+    fn pictures(&self, place: usize, cut: Option<Cut>) -> Pictures {
+        let count = self.gops * GOP_FRAMES;
+        let usual = Pictures { first: place * count % LOOP_FRAMES, count, ticks: FRAME, of_gop: GOP_FRAMES };
+        let moved = |by: usize| Pictures { first: (usual.first + by) % LOOP_FRAMES, ..usual };
+        match cut {
+            None => usual,
+            Some(Cut::InsideGop) => moved(10),
+            Some(Cut::Halved) => Pictures { count: count / 2, ticks: 2 * FRAME, of_gop: GOP_FRAMES / 2, ..usual },
+            Some(Cut::Later { gops }) => moved(gops as usize * GOP_FRAMES),
+        }
+    }
+
+    fn ts_templates<'a>(&self, rendition: usize, places: &'a Places<TsTemplate>, cut: Option<Cut>) -> &'a [TsTemplate] {
+        places[rendition].get_or_init(|| {
             let (video, audio) = (&self.ladder.video[rendition], &self.ladder.audio);
             let build =
-                |p: usize| TsTemplate::build(video, p * frames % LOOP_FRAMES, frames, audio, self.audio_span(p as i64));
+                |p: usize| TsTemplate::build(video, self.pictures(p, cut), audio, self.audio_span(p as i64, cut));
             (0..self.period).map(build).collect()
         })
     }
 
-    fn cmaf_templates(&self, rendition: usize) -> &[CmafTemplate] {
-        self.cmaf[rendition].get_or_init(|| {
-            let frames = self.gops * GOP_FRAMES;
+    fn cmaf_templates<'a>(
+        &self,
+        rendition: usize,
+        places: &'a Places<CmafTemplate>,
+        cut: Option<Cut>,
+    ) -> &'a [CmafTemplate] {
+        places[rendition].get_or_init(|| {
             let build = |p: usize| match self.ladder.video.get(rendition) {
-                Some(video) => CmafTemplate::video(video, p * frames % LOOP_FRAMES, frames),
+                Some(video) => CmafTemplate::video(video, self.pictures(p, cut)),
                 None => {
-                    let span = self.audio_span(p as i64);
+                    let span = self.audio_span(p as i64, cut);
                     CmafTemplate::audio(&self.ladder.audio, span.first, span.count)
                 }
             };
             (0..self.period).map(build).collect()
         })
     }
+}
+
+/// How much later a cut begins, milliseconds.
+fn later(cut: Option<Cut>) -> i64 {
+    match cut {
+        Some(Cut::Later { gops }) => i64::from(gops * GOP_MS),
+        _ => 0,
+    }
+}
+
+fn cuts_of<T>(made: &Mutex<BTreeMap<Cut, Arc<Places<T>>>>, cut: Cut) -> Arc<Places<T>> {
+    let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
+    made.entry(cut).or_insert_with(|| Arc::new([const { OnceLock::new() }; 4])).clone()
 }
 
 /// Media timescale of a rendition in CMAF and DASH.

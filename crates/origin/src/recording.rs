@@ -6,10 +6,31 @@ use std::ops::Range;
 
 /// 25 pictures/s in loops of 16 s.
 pub(crate) const LOOP_FRAMES: usize = 400;
+/// Pictures from an IDR to the next.
+pub(crate) const GOP_FRAMES: usize = 50;
 /// 1024-sample AAC frames at 48 kHz in 16 s.
 pub(crate) const LOOP_AUDIO_FRAMES: usize = 750;
 /// Frames that the AAC encoder needs to settle; left out.
 const AUDIO_SKIP: usize = 4;
+
+/// A run of pictures of a rendition's loop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Pictures {
+    /// Place of the first in the loop.
+    pub first: usize,
+    pub count: usize,
+    /// 90 kHz ticks of each.
+    pub ticks: i64,
+    /// How many of each [`GOP_FRAMES`] are taken, the first ones.
+    pub of_gop: usize,
+}
+
+impl Pictures {
+    pub fn of<'a>(&self, video: &'a Video) -> impl Iterator<Item = &'a Picture> + use<'a> {
+        let Pictures { first, count, of_gop, .. } = *self;
+        (0..count).map(move |i| &video.frames[(first + i / of_gop * GOP_FRAMES + i % of_gop) % video.frames.len()])
+    }
+}
 
 /// One H.264 rendition.
 #[derive(Debug)]
@@ -64,12 +85,54 @@ impl Video {
             let (nals, is_idr) = slices(file.get(sample.bytes.clone()).ok_or("sample outside the file")?)?;
             frames.push(Picture { nals, display_offset: (sample.display_offset - first) / frame_ticks, is_idr });
         }
-        if frames.len() != LOOP_FRAMES || frames.iter().enumerate().any(|(i, f)| f.is_idr != (i % 50 == 0)) {
+        if frames.len() != LOOP_FRAMES || frames.iter().enumerate().any(|(i, f)| f.is_idr != (i % GOP_FRAMES == 0)) {
             return Err(format!("{} pictures, expected {LOOP_FRAMES} with an IDR every 50", frames.len()));
         }
         let (width, height) = (be(header, 24, 2)? as u16, be(header, 26, 2)? as u16);
         Ok(Video { stsd: raw.stsd, sps, pps, width, height, codecs, frames })
     }
+}
+
+impl Video {
+    /// The sequence parameter set with another rate: `time_scale` halved where `timing_info` tells 25 pictures/s (ITU-T H.264 E.1.1).
+    pub fn sps_halved(&self) -> Vec<u8> {
+        let bits: Vec<bool> =
+            unescaped(&self.sps).iter().flat_map(|b| (0..8).rev().map(move |i| b >> i & 1 == 1)).collect();
+        let pattern: Vec<bool> = (0..64).rev().map(|i| 0x1_0000_0032_u64 >> i & 1 == 1).collect();
+        let Some(at) = bits.windows(64).position(|w| w == pattern) else { return self.sps.clone() };
+        let mut bits = bits;
+        for i in 0..32 {
+            bits[at + 32 + i] = 25_u32 >> (31 - i) & 1 == 1;
+        }
+        escaped(&bits.chunks(8).map(|c| c.iter().fold(0, |n, b| n << 1 | u8::from(*b))).collect::<Vec<u8>>())
+    }
+}
+
+/// Without emulation prevention bytes (ITU-T H.264 7.4.1.1).
+fn unescaped(nal: &[u8]) -> Vec<u8> {
+    let (mut out, mut zeros) = (Vec::with_capacity(nal.len()), 0);
+    for &byte in nal {
+        if zeros >= 2 && byte == 3 {
+            zeros = 0;
+            continue;
+        }
+        zeros = if byte == 0 { zeros + 1 } else { 0 };
+        out.push(byte);
+    }
+    out
+}
+
+fn escaped(rbsp: &[u8]) -> Vec<u8> {
+    let (mut out, mut zeros) = (Vec::with_capacity(rbsp.len() + 4), 0);
+    for &byte in rbsp {
+        if zeros >= 2 && byte <= 3 {
+            out.push(3);
+            zeros = 0;
+        }
+        zeros = if byte == 0 { zeros + 1 } else { 0 };
+        out.push(byte);
+    }
+    out
 }
 
 impl Audio {

@@ -7,14 +7,15 @@ use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 
-use crate::body::{Cut, OriginBody, Switch};
+use crate::body::{Cut as End, OriginBody, Switch};
 use crate::clock::Clock;
+use crate::cmaf;
 use crate::config::{OriginConfig, OriginError};
-use crate::fault::{FaultHandle, FaultKind, Format, Hit, Rewrite};
+use crate::fault::{FaultHandle, FaultKind, Format, Hit, Rewrite, Seam};
 use crate::hls::{self, Name};
 use crate::ladder::Ladder;
 use crate::mpd::{self, Utc};
-use crate::packager::Packager;
+use crate::packager::{Cut, Packager, Twist};
 use crate::route::{Item, Object};
 use crate::timeline::{Timeline, iso};
 
@@ -112,29 +113,48 @@ impl Origin {
         let mut response = self.finish(reply, request, now_us, switch);
         let len = response.body().len();
         for hit in &hits {
+            self.change_headers(response.headers_mut(), hit, now_us);
             let body = response.body_mut();
             match *hit.kind() {
                 FaultKind::SlowFirstByte { delay_ms } => tokio::time::sleep(Duration::from_millis(delay_ms)).await,
                 FaultKind::Throttled { bytes_per_s } => body.throttle(bytes_per_s),
                 FaultKind::Truncated { after_bytes } if len > 0 => {
                     let after = after_bytes.map_or(len / 2, |n| usize::try_from(n).unwrap_or(len));
-                    body.cut(after.min(len - 1), Cut::Close);
+                    body.cut(after.min(len - 1), End::Close);
                 }
                 FaultKind::Hang { after_bytes: Some(n) } if len > 0 => {
-                    body.cut(usize::try_from(n).unwrap_or(len).min(len - 1), Cut::Hang);
+                    body.cut(usize::try_from(n).unwrap_or(len).min(len - 1), End::Hang);
                 }
                 FaultKind::Hang { .. } => std::future::pending().await,
                 FaultKind::Reset { after_bytes } if after_bytes > 0 && len > 0 => {
-                    body.cut(usize::try_from(after_bytes).unwrap_or(len).min(len), Cut::Reset);
+                    body.cut(usize::try_from(after_bytes).unwrap_or(len).min(len), End::Reset);
                 }
                 FaultKind::Reset { .. } => {
-                    switch.arm(Cut::Reset);
+                    switch.arm(End::Reset);
                     std::future::pending().await
                 }
                 _ => {}
             }
         }
         response
+    }
+
+    fn change_headers(&self, headers: &mut HeaderMap, hit: &Hit, now_us: i64) {
+        let value = |text: String| HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""));
+        match *hit.kind() {
+            FaultKind::CacheHeaders { max_age_s, age_s } => {
+                headers.insert(header::CACHE_CONTROL, value(format!("public, max-age={max_age_s}")));
+                headers.insert(header::AGE, value(age_s.to_string()));
+            }
+            // A cache tells how long it has had what it sends.
+            FaultKind::StaleCopy { behind } => {
+                headers.insert(header::AGE, value((behind * self.config.segment_ms / 1_000).to_string()));
+            }
+            FaultKind::DateShift { by_ms } => {
+                headers.insert(header::DATE, value(http_date(now_us + by_ms * 1_000)));
+            }
+            _ => {}
+        }
     }
 
     fn make<B>(
@@ -159,7 +179,8 @@ impl Origin {
                 if timeline.edge(now_us) < 0 {
                     return Reply::not_found();
                 }
-                let text = hls::media(packager, &timeline, object.format, rendition, now_us, hits);
+                let text =
+                    hls::media(packager, &timeline, object.format, rendition, now_us, self.config.ad_breaks, hits);
                 let body = malformed.map_or(text.clone().into_bytes(), |how| hls::malform(&text, how));
                 playlist(body, 1)
             }
@@ -182,8 +203,18 @@ impl Origin {
                     ..Reply::text(StatusCode::OK, "")
                 }
             }
-            Item::Init(rendition) => {
-                let body = packager.init(rendition);
+            Item::Init(rendition) | Item::OtherInit(rendition) => {
+                let mut body = packager.init(rendition);
+                if matches!(object.item, Item::OtherInit(_)) {
+                    body = cmaf::with_next_level(&body);
+                }
+                for hit in hits {
+                    if let FaultKind::SampleEntry { fourcc } = hit.kind()
+                        && let Some(at) = cmaf::find(&body, b"avc1")
+                    {
+                        body = [&body[..at], fourcc.as_bytes(), &body[at + 4..]].concat().into();
+                    }
+                }
                 let content_type = mp4_type(rendition);
                 let etag = etag_of(&body);
                 Reply { content_type, cache_s: 3_600, etag, body, has_ranges: true, ..Reply::text(StatusCode::OK, "") }
@@ -215,36 +246,49 @@ impl Origin {
             Name::Restarted { since, start, n } => start + n - since,
             _ => n,
         };
-        let mut shift_ms = 0;
-        let mut is_zeroed = false;
-        let mut loses_packet = false;
+        let mut twist = Twist::default();
+        // What is done to the bytes in the end, and what tells one such from another.
+        let mut done: Vec<(char, fn(&Bytes) -> Bytes)> = Vec::new();
         let taken = |hit: &&Hit| !hit.entry.is_for_new() || n > timeline.edge(hit.since_us);
         for hit in hits.iter().filter(taken) {
+            let since = timeline.edge(hit.since_us) + 1;
             match *hit.kind() {
                 FaultKind::Gap {} => return Reply::not_found(),
                 FaultKind::OldestSegment404 {} if n <= timeline.first(now_us) => return Reply::not_found(),
                 FaultKind::SegmentLate { by_ms } if now_us < timeline.published(n) + by_ms as i64 * 1_000 => {
                     return Reply::not_found();
                 }
+                FaultKind::PeriodSeam { how: Seam::TailMissing } if n == since => {
+                    return Reply::text(StatusCode::FORBIDDEN, "forbidden\n");
+                }
                 FaultKind::SegmentRewritten { how: Rewrite::Bytes } => media = (media - 1).max(0),
-                FaultKind::TimestampJump { by_ms } => shift_ms += by_ms,
-                FaultKind::ZeroedPayload {} => is_zeroed = true,
-                FaultKind::ContinuityError {} => loses_packet = true,
+                FaultKind::TimestampJump { by_ms } => twist.shift_us += by_ms * 1_000,
+                FaultKind::TimestampDrift { ppm } => {
+                    twist.shift_us += (n - since + 1).max(0) * timeline.segment_us / 1_000 * i64::from(ppm) / 1_000;
+                }
+                FaultKind::StartsInsideGop {} => twist.cut = Some((Cut::InsideGop, since)),
+                FaultKind::FrameRateHalved {} if n >= since => twist.cut = Some((Cut::Halved, since)),
+                FaultKind::CutShift { gops } => twist.cut = Some((Cut::Later { gops }, since)),
+                FaultKind::ZeroedPayload {} => done.push(('z', zeroed)),
+                FaultKind::ContinuityError {} => done.push(('c', without_packet)),
+                FaultKind::PsiNotFirst {} => done.push(('p', psi_later)),
+                FaultKind::TfdtNegative {} => {
+                    done.push(('n', |b| cmaf::with_tfdt(b, |time| (time % 90_000).wrapping_sub(180_000))));
+                }
+                FaultKind::Tfdt32 {} => done.push(('w', |b| cmaf::with_tfdt32(b))),
                 _ => {}
             }
         }
         let (mut body, content_type) = match object.format {
-            Format::Ts => (self.packager.ts(rendition, media, shift_ms), "video/mp2t"),
-            _ => (self.packager.cmaf(rendition, media, shift_ms), mp4_type(rendition)),
+            Format::Ts => (self.packager.ts(rendition, media, twist), "video/mp2t"),
+            _ => (self.packager.cmaf(rendition, media, twist), mp4_type(rendition)),
         };
-        if loses_packet {
-            body = without_packet(&body);
+        for (_, change) in &done {
+            body = change(&body);
         }
-        if is_zeroed {
-            body = [&body[..body.len() / 2], &vec![0; body.len() - body.len() / 2]].concat().into();
-        }
-        let flaws = [u8::from(is_zeroed), u8::from(loses_packet)];
-        let etag = format!("\"{:x}-{media:x}-{shift_ms:x}-{}{}-{:x}\"", rendition, flaws[0], flaws[1], body.len());
+        let flaws = done.iter().map(|(name, _)| name).collect::<String>();
+        let cut = twist.cut.map(|(cut, _)| format!("{cut:?}").len()).unwrap_or_default();
+        let etag = format!("\"{rendition:x}-{media:x}-{:x}-{flaws}{cut}-{:x}\"", twist.shift_us, body.len());
         // As long as it can be fetched at all.
         let cache_s = (timeline.window + 1) * timeline.segment_us / 1_000_000;
         Reply { content_type, cache_s, etag, body, has_ranges: true, ..Reply::text(StatusCode::OK, "") }
@@ -283,9 +327,7 @@ impl Origin {
         let cache = if cache_s > 0 { format!("public, max-age={cache_s}") } else { "no-store".into() };
         headers.insert(header::CACHE_CONTROL, value(cache));
         // Of the origin's clock, which tests set: the wire must agree with itself.
-        if let Ok(time) = jiff::Timestamp::from_microsecond(now_us) {
-            headers.insert(header::DATE, value(time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()));
-        }
+        headers.insert(header::DATE, value(http_date(now_us)));
         // Players in a browser come from elsewhere.
         const FOR_ALL: HeaderName = header::ACCESS_CONTROL_ALLOW_ORIGIN;
         headers.insert(FOR_ALL, HeaderValue::from_static("*"));
@@ -294,6 +336,11 @@ impl Origin {
         *response.headers_mut() = headers;
         response
     }
+}
+
+fn http_date(us: i64) -> String {
+    let time = jiff::Timestamp::from_microsecond(us).unwrap_or_default();
+    time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
 fn playlist(body: Vec<u8>, cache_s: i64) -> Reply {
@@ -314,6 +361,17 @@ fn etag_of(body: &[u8]) -> String {
 
 fn is_host(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b".:-[]".contains(&b))
+}
+
+fn zeroed(segment: &Bytes) -> Bytes {
+    [&segment[..segment.len() / 2], &vec![0; segment.len() - segment.len() / 2]].concat().into()
+}
+
+/// PAT and PMT, the first two packets, go behind the packets that follow them up to the next PAT.
+fn psi_later(segment: &Bytes) -> Bytes {
+    let is_pat = |at: &usize| segment[at + 1] & 0x1f == 0 && segment[at + 2] == 0;
+    let next = (2 * 188..segment.len()).step_by(188).find(is_pat).unwrap_or(segment.len());
+    [&segment[2 * 188..next], &segment[..2 * 188], &segment[next..]].concat().into()
 }
 
 /// The packet in the middle that carries video is left out.

@@ -20,6 +20,8 @@ pub(crate) enum Item {
     /// Rendition by place in [`RENDITIONS`].
     Playlist(usize),
     Init(usize),
+    /// The one that a fault names from some segment on.
+    OtherInit(usize),
     Segment(usize, Name),
 }
 
@@ -50,7 +52,7 @@ impl<'a> Object<'a> {
             Item::Master => (ObjectKind::Mvp, None, None),
             Item::Mpd(_) => (ObjectKind::Mpd, None, None),
             Item::Playlist(r) => (ObjectKind::MediaPlaylist, Some(r), None),
-            Item::Init(r) => (ObjectKind::Init, Some(r), None),
+            Item::Init(r) | Item::OtherInit(r) => (ObjectKind::Init, Some(r), None),
             Item::Segment(r, name) => {
                 let n = match name {
                     Name::Plain { n } | Name::Restarted { n, .. } | Name::Renamed { n, .. } => Some(n),
@@ -71,6 +73,7 @@ fn in_rendition(format: Format, rendition: usize, file: &str) -> Option<Item> {
     match (file.rsplit_once('.')?, format) {
         (("index", "m3u8"), Format::Ts | Format::Cmaf) => Some(Item::Playlist(rendition)),
         (("init", "mp4"), Format::Cmaf | Format::Dash) => Some(Item::Init(rendition)),
+        (("init-b", "mp4"), Format::Cmaf) => Some(Item::OtherInit(rendition)),
         ((name, "ts"), Format::Ts) | ((name, "m4s"), Format::Cmaf | Format::Dash) => {
             let name = Name::parse(name)?;
             let fits = match name {

@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 
-use crate::recording::{Audio, Picture, Video};
+use crate::recording::{Audio, Picture, Pictures, Video};
 
 const PACKET: usize = 188;
 const PID_PMT: u16 = 0x1000;
@@ -15,7 +15,7 @@ const PID_AUDIO: u16 = 0x101;
 const PIDS: [u16; 4] = [0, PID_PMT, PID_VIDEO, PID_AUDIO];
 const WRAP: i64 = 1 << 33;
 /// 90 kHz ticks of a picture.
-const FRAME: i64 = 3_600;
+pub(crate) const FRAME: i64 = 3_600;
 /// 90 kHz ticks of an AAC frame: 1024 x 90000 / 48000, exact.
 pub(crate) const AUDIO_FRAME: i64 = 1_920;
 /// How long before its DTS a picture arrives by the PCR: 300 ms.
@@ -48,18 +48,21 @@ pub(crate) struct AudioSpan {
 }
 
 impl TsTemplate {
-    pub fn build(video: &Video, first_frame: usize, n_frames: usize, audio: &Audio, span: AudioSpan) -> TsTemplate {
-        let mut mux = Mux::default();
+    pub fn build(video: &Video, pictures: Pictures, audio: &Audio, span: AudioSpan) -> TsTemplate {
+        let Pictures { count: n_frames, ticks, .. } = pictures;
+        let sps = if ticks == FRAME { video.sps.clone() } else { video.sps_halved() };
+        let mut mux = Mux { ticks, sps, ..Mux::default() };
         let mut next_audio = 0;
-        for i in 0..n_frames {
-            let dts = (i as i64 - 1) * FRAME;
-            if i % PSI_FRAMES == 0 {
+        let psi_every = PSI_FRAMES * FRAME as usize / ticks as usize;
+        for (i, picture) in pictures.of(video).enumerate() {
+            let dts = (i as i64 - 1) * ticks;
+            if i % psi_every == 0 {
                 mux.section(0, &pat());
                 mux.section(1, &pmt());
             }
             // Audio goes out with the picture of the same decoding time; the rest with the last one.
             while next_audio < span.count
-                && (span.offset + next_audio as i64 * AUDIO_FRAME <= dts + FRAME || i + 1 == n_frames)
+                && (span.offset + next_audio as i64 * AUDIO_FRAME <= dts + ticks || i + 1 == n_frames)
             {
                 let count = AUDIO_GROUP.min(span.count - next_audio);
                 let pts = span.offset + next_audio as i64 * AUDIO_FRAME;
@@ -67,7 +70,7 @@ impl TsTemplate {
                 mux.audio(audio.config, frames, pts);
                 next_audio += count;
             }
-            mux.picture(video, &video.frames[(first_frame + i) % video.frames.len()], dts);
+            mux.picture(video, picture, dts);
         }
         mux.out
     }
@@ -108,12 +111,20 @@ fn write_stamp(field: &mut [u8], time: u64) {
 struct Mux {
     out: TsTemplate,
     pes: Vec<u8>,
+    /// 90 kHz ticks of a picture.
+    ticks: i64,
+    sps: Vec<u8>,
 }
 
 impl Default for Mux {
     fn default() -> Mux {
         let (bytes, slots, pcrs, stamps) = Default::default();
-        Mux { out: TsTemplate { bytes, slots, pcrs, stamps, counts: [0; 4] }, pes: Vec::new() }
+        Mux {
+            out: TsTemplate { bytes, slots, pcrs, stamps, counts: [0; 4] },
+            pes: Vec::new(),
+            ticks: FRAME,
+            sps: Vec::new(),
+        }
     }
 }
 
@@ -126,11 +137,11 @@ impl Mux {
     }
 
     fn picture(&mut self, video: &Video, picture: &Picture, dts: i64) {
-        let pts = dts + i64::from(picture.display_offset + 1) * FRAME;
+        let pts = dts + i64::from(picture.display_offset + 1) * self.ticks;
         self.pes.clear();
         self.pes.extend_from_slice(&[0, 0, 0, 1, 9, 0xf0]);
         if picture.is_idr {
-            for set in [&video.sps, &video.pps] {
+            for set in [&self.sps, &video.pps] {
                 self.pes.extend_from_slice(&[0, 0, 0, 1]);
                 self.pes.extend_from_slice(set);
             }
@@ -249,7 +260,7 @@ fn pmt() -> Vec<u8> {
 }
 
 /// CRC-32/MPEG-2.
-fn with_crc(mut section: Vec<u8>) -> Vec<u8> {
+pub(crate) fn with_crc(mut section: Vec<u8>) -> Vec<u8> {
     let mut crc = u32::MAX;
     for &byte in &section {
         crc ^= u32::from(byte) << 24;

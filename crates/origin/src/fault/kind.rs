@@ -79,6 +79,46 @@ pub enum FaultKind {
     Gap {},
     /// A segment changes under its number.
     SegmentRewritten { how: Rewrite },
+    /// `EXT-X-DISCONTINUITY-SEQUENCE` is never sent, whatever has left the playlist. [F05]
+    DiscontinuityUncounted {},
+    /// `EXT-X-DISCONTINUITY-SEQUENCE` is higher by so many; on one rendition: they disagree. [F06]
+    DiscontinuitySequenceShift { by: u32 },
+    /// Only so many of the newest segments are listed. [F13]
+    ShortWindow { segments: u32 },
+    /// From the first discontinuity of the playlist on, no program date time. [F15]
+    PdtAfterDiscontinuityMissing {},
+    /// Program date time is off by so much on all segments; on one rendition: the maps disagree. [F16]
+    PdtOffset { by_ms: i64 },
+    /// Segments published since the fault began need another initialization segment, and nothing marks the seam. [F38]
+    MapChanged {},
+    /// The packager's clock is ahead by so much: a segment is listed before it can be fetched. Choose `every` for one of several
+    /// replicas. [F60]
+    ClockAhead { by_ms: u64 },
+
+    /// Cues stand so many segments before the one at which the splice is; on an origin with ad breaks. [F70]
+    CueEarly { segments: u32 },
+    /// `EXT-X-DATERANGE` has no START-DATE; on an origin with ad breaks. [F71]
+    DaterangeWithoutStart {},
+    /// `EXT-X-CUE-OUT-CONT` counts backwards; on an origin with ad breaks. [F71]
+    CueContWrong {},
+    /// No break is told any more; on an origin with ad breaks. [F72]
+    CuesStop {},
+
+    // Multivariant playlists and MPDs.
+    /// Video renditions declare this in CODECS (HLS) or `@codecs` (MPD). [F22, F23, F24]
+    Codecs { value: String },
+    /// BANDWIDTH (HLS), `@bandwidth` (MPD) are this percentage of what they should be. [F25]
+    Bandwidth { percent: u32 },
+
+    // Headers.
+    /// `Cache-Control: max-age` and `Age` as given. [F62]
+    CacheHeaders {
+        max_age_s: u32,
+        #[serde(default)]
+        age_s: u32,
+    },
+    /// `Date` is off by so much. [F63]
+    DateShift { by_ms: i64 },
 
     // Renditions and segments.
     /// Playlist, init and segments of the rendition answer 404. [F08]
@@ -95,6 +135,22 @@ pub enum FaultKind {
     TimestampJump { by_ms: i64 },
     /// The second half of the bytes is zero, the length is right. [F74]
     ZeroedPayload {},
+    /// A TS segment begins with media; PAT and PMT come later. [F28]
+    PsiNotFirst {},
+    /// Segments begin ten pictures after an IDR. [F29]
+    StartsInsideGop {},
+    /// Segments published since the fault began have 12.5 pictures/s, in the bitstream's parameters too. [F21]
+    FrameRateHalved {},
+    /// Segments are cut so many GOPs of 2 s later than those of other renditions. [F11]
+    CutShift { gops: u32 },
+    /// Media time runs fast (or slow) by so much, parts per million, from when the fault began. [F34, F39]
+    TimestampDrift { ppm: i32 },
+    /// `tfdt` is a small negative number in an unsigned field. [F33]
+    TfdtNegative {},
+    /// `tfdt` of 32 bits, which wraps. [F35]
+    Tfdt32 {},
+    /// The initialization segment's video sample entry has this name of four characters. [F24]
+    SampleEntry { fourcc: String },
 
     // DASH.
     /// `availabilityStartTime` is off by so much. [F47, F58]
@@ -105,6 +161,36 @@ pub enum FaultKind {
     UtcTimingMissing {},
     /// No `publishTime`. [F57]
     PublishTimeMissing {},
+    /// `publishTime` stays what it was when the fault began, while the MPD changes. [F57]
+    PublishTimeFrozen {},
+    /// `availabilityTimeOffset` promises segments so much earlier than they are there. [F46]
+    AvailabilityTimeOffset { by_ms: u64 },
+    /// `frameRate="0"` and `bandwidth="0"`. [F49]
+    ZeroAttributes {},
+    /// The newest `S` begins so much before the one before it ends. [F50]
+    TimelineOverlap { by_ms: u32 },
+    /// The MPD is published anew, its timeline does not grow. [F52]
+    TimelineFrozen {},
+    /// `Period@start` moves by so much under the same id. [F53]
+    PeriodStart { by_ms: i64 },
+    /// A new period begins with the segment that was being made when the fault began. [F51, F54, F55]
+    PeriodSeam { how: Seam },
+    /// Representations have templates of their own with one `startNumber`; the times of 240p are off by so much. [F56]
+    StartNumberSkew { by_ms: u32 },
+}
+
+/// What is wrong at the seam of two periods.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Seam {
+    /// Nothing.
+    Contiguous,
+    /// The second period has no audio.
+    AudioMissing,
+    /// The second period starts half a segment late.
+    Gap,
+    /// The first period promises one segment more than exists: it answers 403.
+    TailMissing,
 }
 
 fn two() -> u32 {
@@ -183,6 +269,27 @@ impl FaultKind {
             | Html {}
             | EmptyBody {} => &[Mvp, MediaPlaylist, Segment, Init, Mpd],
             FrozenPlaylist {} | StaleCopy { .. } | Endlist {} => &[MediaPlaylist, Mpd],
+            CacheHeaders { .. } | DateShift { .. } => &[Mvp, MediaPlaylist, Segment, Init, Mpd],
+            Codecs { .. } | Bandwidth { .. } => &[Mvp, Mpd],
+            ClockAhead { .. }
+            | CueEarly { .. }
+            | DaterangeWithoutStart {}
+            | CueContWrong {}
+            | CuesStop {}
+            | DiscontinuityUncounted {}
+            | DiscontinuitySequenceShift { .. }
+            | ShortWindow { .. }
+            | PdtAfterDiscontinuityMissing {}
+            | PdtOffset { .. } => &[MediaPlaylist],
+            MapChanged {} | CutShift { .. } => &[MediaPlaylist, Segment],
+            SampleEntry { .. } => &[Init],
+            PsiNotFirst {}
+            | StartsInsideGop {}
+            | FrameRateHalved {}
+            | TimestampDrift { .. }
+            | TfdtNegative {}
+            | Tfdt32 {} => &[Segment],
+            PeriodSeam { .. } => &[Mpd, Segment],
             Malformed { .. } => &[Mvp, MediaPlaylist, Mpd],
             MissingRendition {} => &[Mvp, Mpd],
             SequenceShift { .. }
@@ -199,6 +306,13 @@ impl FaultKind {
                 &[Segment]
             }
             AvailabilityStart { .. } | TimelineGap {} | UtcTimingMissing {} | PublishTimeMissing {} => &[Mpd],
+            PublishTimeFrozen {}
+            | AvailabilityTimeOffset { .. }
+            | ZeroAttributes {}
+            | TimelineOverlap { .. }
+            | TimelineFrozen {}
+            | PeriodStart { .. }
+            | StartNumberSkew { .. } => &[Mpd],
         }
     }
 
@@ -206,7 +320,11 @@ impl FaultKind {
     pub(crate) fn formats(&self) -> &'static [super::Format] {
         use super::Format::{Cmaf, Dash, Ts};
         match self {
-            FaultKind::ContinuityError {} => &[Ts],
+            FaultKind::ContinuityError {} | FaultKind::PsiNotFirst {} => &[Ts],
+            FaultKind::TfdtNegative {} | FaultKind::Tfdt32 {} | FaultKind::SampleEntry { .. } => &[Cmaf, Dash],
+            FaultKind::MapChanged {} => &[Cmaf],
+            FaultKind::CutShift { .. } => &[Ts, Cmaf],
+            FaultKind::PeriodSeam { .. } => &[Dash],
             FaultKind::Gap {}
             | FaultKind::MediaSequenceJump { .. }
             | FaultKind::SegmentRewritten { how: Rewrite::Uri | Rewrite::Extinf } => &[Ts, Cmaf],
@@ -230,6 +348,32 @@ impl FaultKind {
             Err(FaultError::new(&format!("fault.{field}"), value, reason, example))
         };
         match *self {
+            FaultKind::Codecs { ref value } if value.len() > 256 || value.contains(['"', '\n', '\r', '<', '&']) => Err(
+                FaultError::new("fault.value", value, "must have at most 256 characters and no quotes", "avc1.66.12"),
+            ),
+            FaultKind::SampleEntry { ref fourcc } if fourcc.len() != 4 || !fourcc.is_ascii() => {
+                Err(FaultError::new("fault.fourcc", fourcc, "must have four ASCII characters", "avc3"))
+            }
+            FaultKind::DiscontinuitySequenceShift { by: b @ (0 | 1_000_001..) } => {
+                wrong("by", b.into(), "must be 1 to 1000000", "1")
+            }
+            FaultKind::ShortWindow { segments: 0 } => wrong("segments", 0, "must be at least 1", "2"),
+            FaultKind::CueEarly { segments: n @ (0 | 101..) } => wrong("segments", n.into(), "must be 1 to 100", "1"),
+            FaultKind::CutShift { gops: g @ (0 | 11..) } => wrong("gops", g.into(), "must be 1 to 10", "1"),
+            FaultKind::Bandwidth { percent: p @ (0 | 100 | 1_001..) } => {
+                wrong("percent", p.into(), "must be 1 to 1000, not 100", "50")
+            }
+            FaultKind::TimestampDrift { ppm } if ppm == 0 || ppm.abs() > 500_000 => {
+                wrong("ppm", ppm.into(), "must be within 500000, not 0", "2000")
+            }
+            FaultKind::ClockAhead { by_ms: b @ (0 | 3_600_001..) }
+            | FaultKind::AvailabilityTimeOffset { by_ms: b @ (0 | 3_600_001..) } => {
+                wrong("by_ms", b as i64, "must be 1 to 3600000", "2000")
+            }
+            FaultKind::TimelineOverlap { by_ms: b @ (0 | 20_001..) }
+            | FaultKind::StartNumberSkew { by_ms: b @ (0 | 20_001..) } => {
+                wrong("by_ms", b.into(), "must be 1 to 20000", "1000")
+            }
             FaultKind::HttpStatus { status } if !(200..=599).contains(&status) => {
                 wrong("status", status.into(), "must be 200 to 599", "503")
             }
@@ -255,6 +399,9 @@ impl FaultKind {
             FaultKind::PdtJump { by_ms }
             | FaultKind::TimestampJump { by_ms }
             | FaultKind::AvailabilityStart { by_ms }
+            | FaultKind::PdtOffset { by_ms }
+            | FaultKind::DateShift { by_ms }
+            | FaultKind::PeriodStart { by_ms }
                 if by_ms == 0 || by_ms.unsigned_abs() > 30 * 86_400_000 =>
             {
                 wrong("by_ms", by_ms, "must be within 30 days, not 0", "-26280000")

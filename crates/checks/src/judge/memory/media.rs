@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use ow_domain::capture::{Capture, ObjectKind, Response};
+use ow_domain::capture::{Capture, ObjectKind, Promised, Response};
 use ow_domain::facts::SegmentFacts;
 use ow_domain::{Span, Time};
 use serde::{Deserialize, Serialize};
@@ -54,6 +54,10 @@ pub struct PastSegment {
     /// From the last seam to the begin of this segment.
     #[serde(default)]
     pub drift: Drift,
+    /// Begin and end on the media timeline of a DASH Period, ticks. Numbers of segments that are addressed by time are places in the
+    /// window: another one each time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticks: Option<(u64, u64)>,
 }
 
 /// How far decode times ran away from the sum of declared durations.
@@ -65,9 +69,12 @@ pub struct Drift {
 }
 
 impl MediaMemory {
-    /// The segment just before `number`, if its bytes are known.
-    pub fn before(&self, number: u64) -> Option<&PastSegment> {
-        let before = number.checked_sub(1)?;
+    /// The segment just before the one promised, if its bytes are known: by its number, in DASH by its end.
+    pub fn before(&self, promised: &Promised) -> Option<&PastSegment> {
+        if let Some((begin, _)) = ticks(promised) {
+            return self.past.iter().rev().find(|s| s.ticks.is_some_and(|(_, end)| end == begin));
+        }
+        let before = promised.number?.checked_sub(1)?;
         self.past.iter().rev().find(|s| s.number == before)
     }
 
@@ -82,7 +89,7 @@ impl MediaMemory {
     /// To the begin of the segment `capture`, counted on from the one before; `None` where that does not tell.
     pub fn drift(&self, capture: &Capture) -> Option<Drift> {
         let promised = capture.promised.as_ref().filter(|p| !p.discontinuity)?;
-        let before = self.before(promised.number?)?;
+        let before = self.before(promised)?;
         let (main, past) = (capture.facts.as_ref()?.main()?, before.facts.main()?);
         if main.timescale == 0 || (main.id, main.timescale) != (past.id, past.timescale) {
             return None;
@@ -134,7 +141,8 @@ impl MediaMemory {
         let drift = self.drift(capture).unwrap_or_default();
         let Some(promised) = &capture.promised else { return };
         let Some(number) = promised.number else { return };
-        self.past.retain(|s| s.number != number);
+        let ticks = ticks(promised);
+        self.past.retain(|s| if ticks.is_some() { s.ticks != ticks } else { s.number != number });
         if self.past.len() == MAX_PAST {
             self.past.pop_front();
         }
@@ -147,6 +155,11 @@ impl MediaMemory {
             digest,
             facts,
             drift,
+            ticks,
         });
     }
+}
+
+fn ticks(promised: &Promised) -> Option<(u64, u64)> {
+    promised.dash.as_ref().map(|d| (d.time, d.time.saturating_add(d.duration)))
 }

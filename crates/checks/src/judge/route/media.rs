@@ -57,12 +57,12 @@ pub(super) fn media(stream: &mut StreamMemory, alarms: &mut Alarms, run: &mut Ru
         memory.media.count(capture, response.body_bytes, duration.unwrap_or(Span::ZERO));
     }
     if let Some(memory) = about.track.and_then(|id| stream.tracks.get(id)) {
-        let number = input.number().filter(|_| is_segment);
+        let promised = capture.promised.as_ref().filter(|_| is_segment);
         input.init = match is_segment {
             true => memory.media.init_of(capture.facts.as_ref()),
             false => memory.media.init.as_ref(),
         };
-        input.before = number.and_then(|n| memory.media.before(n));
+        input.before = promised.and_then(|p| memory.media.before(p));
         input.init_before = input.before.and_then(|before| memory.media.init_of(Some(&before.facts)));
         input.drift = memory.media.drift(capture).filter(|_| is_segment);
         input.history = Some(&memory.media.history);
