@@ -10,10 +10,10 @@ crate::check! {
     /// Detects:       Segments whose pictures are the very bytes of an earlier segment.
     /// Matters:       Viewers see the same seconds again and again, while timestamps go on.
     /// Usual causes:  An encoder that loops its last buffer, a packager that publishes a file twice.
-    /// Stays quiet:   For sound, of which silence repeats, unless three in a row are equal; for single repetitions.
+    /// Stays quiet:   For silence, single repetitions, and loops longer than two segments, as of slates.
     id: "br-identical-payload", title: "Segment repeats an earlier one", severity: Major, hold: "H2", clear: "C3", since: "0.2",
     spec: [op()], input: MediaLoad, scope: Track, params: {
-        look_back: f64 = 10.0, "segments";
+        look_back: f64 = 2.0, "segments; slates and demos loop over more";
     },
 }
 
