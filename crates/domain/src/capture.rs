@@ -219,6 +219,9 @@ pub struct DashPromise {
     /// After this one the probe does not wait for the segment any longer.
     #[serde(default)]
     pub gives_up: bool,
+    /// It ends where its Period ends, and another Period follows.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub last_in_period: bool,
 }
 
 impl DashPromise {

@@ -44,7 +44,14 @@ fn run(load: &Load<'_>, params: &Params, out: &mut Outcome) {
         }
     };
     // The first failure decides nothing: the probe asks once more on a new connection.
-    if !load.capture.retry {
+    // The end of a Period that is not there has a check of its own: dash-period-tail-unavailable.
+    if load.capture.promised.as_ref().and_then(|p| p.dash.as_ref()).is_some_and(|dash| dash.last_in_period) {
+        out.unknown();
+        return;
+    }
+    // A segment of DASH that is too early is asked for until it is certainly missing (dash-segment-late).
+    let gave_up = load.capture.promised.as_ref().and_then(|p| p.dash.as_ref()).is_some_and(|dash| dash.gives_up);
+    if !load.capture.retry && !gave_up {
         out.unknown();
         return;
     }

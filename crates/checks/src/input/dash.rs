@@ -23,8 +23,6 @@ pub struct MpdStep<'a> {
     pub presentation: &'a Presentation,
     /// Digest of the last accepted body.
     pub previous_digest: Option<&'a str>,
-    /// What is known of the renditions' segments.
-    pub segments: &'a super::DashSegments,
 }
 
 impl MpdLoad<'_> {

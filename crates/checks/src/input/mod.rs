@@ -16,7 +16,6 @@ use ow_timeline::Step;
 mod ladder;
 
 use crate::judge::memory::TrackMemory;
-pub use crate::judge::memory::{DashSegments, Proven};
 pub use crate::judge::memory::{
     DateRangeFault, Drift, History, MvpMemory, PastInit, PastSegment, PlaylistHistory, RewriteVerdict, Sample,
 };

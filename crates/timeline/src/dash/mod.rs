@@ -1,6 +1,8 @@
 //! An MPD across polls: what one more version means ([`DashTracker`]), and when to ask for it and for its segments
 //! ([`DashPlan`]). Both work on a [`Presentation`]: the MPD resolved, in integers. The rules are CHECKS 5.2 to 5.4.
 
+#[cfg(test)]
+mod cases;
 mod plan;
 mod read;
 mod tracker;

@@ -185,6 +185,11 @@ impl DashPlan {
         self.time.offset
     }
 
+    /// When the MPD is asked for next.
+    pub const fn mpd_due(&self) -> Time {
+        self.mpd.next_due
+    }
+
     /// When [`Self::take_due`] will have something.
     pub fn next_wakeup(&self) -> Option<Time> {
         let mpd = (!self.mpd.in_flight).then_some(self.mpd.next_due);
@@ -502,7 +507,9 @@ impl DashPlan {
             && let Some(oldest) = oldest(view, presentation, period, now + self.time.offset)
         {
             followed.last_oldest = Some(now);
-            let taken = found.iter().any(|(s, ..)| s.time == oldest.time);
+            // One that is still to come as a new one is not taken twice.
+            let to_come = followed.computed && oldest.number.saturating_sub(view.start_number) >= followed.next;
+            let taken = to_come || found.iter().any(|(s, ..)| s.time == oldest.time);
             if !taken {
                 found.push((oldest, SegmentWhy::Oldest, u32::MAX));
             }
@@ -675,6 +682,10 @@ fn promise(
         n_early: 0,
         last_early: None,
         gives_up: false,
+        last_in_period: period.duration.is_some_and(|duration| {
+            let is_followed = presentation.periods.last().is_some_and(|last| last.key != period.key);
+            is_followed && view.in_period(listed.end()) + view.span(listed.duration).mul_ratio(1, 2) >= duration
+        }),
     }
 }
 

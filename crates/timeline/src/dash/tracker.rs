@@ -295,7 +295,9 @@ impl DashTracker {
             step.content_changed = Some(changed);
             return step;
         }
-        if now.ast != before.ast && (now.dynamic || before.dynamic) {
+        // A missing one is no other one.
+        let other_ast = now.ast.zip(before.ast).is_some_and(|(now, before)| now != before);
+        if other_ast && (now.dynamic || before.dynamic) {
             let n = match self.candidate {
                 Some((ast, n)) if ast == now.ast => n + 1,
                 _ => 1,
@@ -401,7 +403,7 @@ impl DashTracker {
         self.histories.retain(|h| h.seen);
         self.newest.retain(|n| n.seen);
         self.accepted = Some(Accepted {
-            ast: now.ast,
+            ast: now.ast.or(before.and_then(|b| b.ast)),
             publish_time: now.publish_time,
             content,
             dynamic: now.dynamic,
@@ -444,7 +446,7 @@ impl DashTracker {
             _ => None,
         };
         let media = match &view.address {
-            super::view::Address::Template { media, .. } => Some(media.as_str().into()),
+            super::view::Address::Template { media, .. } => media.split('?').next().map(Into::into),
             _ => None,
         };
         let at = self.histories.iter().position(|h| h.period == period.key && h.track == view.track.id);
@@ -599,23 +601,29 @@ fn compare(view: &TrackView, known: &[Listed], listed: &[Listed], step: &mut Das
         Some(rewrite) => rewrite.n = rewrite.n.saturating_add(1),
         None => step.rewritten = Some(Rewrite { before, after, n: 1 }),
     };
-    let mut at = 0;
-    for s in listed.iter().filter(|s| s.time >= first_known.time && s.time < last_known.end()) {
-        // The known segment that covers its start.
+    let (mut at, mut same_at) = (0, 0);
+    let in_known = |s: &&Listed| s.time >= first_known.time && s.time < last_known.end() && s.duration > 0;
+    for s in listed.iter().filter(in_known) {
+        // The known segment that starts with it, and the one that covers its start.
+        while known.get(same_at).is_some_and(|k| k.time < s.time) {
+            same_at += 1;
+        }
         while known.get(at).is_some_and(|k| k.end() <= s.time) {
             at += 1;
         }
-        let Some(k) = known.get(at) else { break };
-        if k.time == s.time {
-            let is_last = k.time == last_known.time && k.duration < s.duration;
-            if differs(k.end(), s.end()) && !(is_last && k.duration == 0) {
+        if let Some(k) = known.get(same_at).filter(|k| k.time == s.time && k.duration > 0) {
+            if differs(k.end(), s.end()) {
                 rewrite(*k, *s);
             } else if view.is_numbered() && k.number != s.number && step.mapping.is_none() {
                 step.mapping = Some(MappingChange::Number { time: s.time, before: k.number, after: s.number });
             }
-        } else if k.time < s.time && differs(k.time, s.time) && i128::from(k.end()) - i128::from(s.time) > tolerance {
-            // Another cut inside of a known segment.
-            rewrite(*k, *s);
+        } else if let Some(k) = known.get(at).filter(|k| k.time < s.time) {
+            // Another cut inside of a known segment; where that is still listed the two overlap, which is no change.
+            let is_listed = listed.binary_search_by_key(&k.time, |s| s.time).is_ok();
+            let inside = differs(k.time, s.time) && i128::from(k.end()) - i128::from(s.time) > tolerance;
+            if inside && !is_listed && k.duration > 0 {
+                rewrite(*k, *s);
+            }
         }
     }
 }

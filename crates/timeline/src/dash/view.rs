@@ -145,18 +145,24 @@ pub enum Address {
 }
 
 impl Presentation {
-    /// Identity of the content: without the volatile time of `UTCTiming` and without `@publishTime`.
+    /// Identity of the content: without the volatile time of `UTCTiming`, `@publishTime`, and what depends on the URL
+    /// that was asked.
     pub fn content_digest(&self) -> u64 {
         let mut h = Digest(0);
         h.add(format_args!(
-            "{} {:?} {:?} {:?} {:?} {:?}",
-            self.dynamic, self.ast, self.update_period, self.time_shift, self.duration, self.location
+            "{} {:?} {:?} {:?} {:?}",
+            self.dynamic, self.ast, self.update_period, self.time_shift, self.duration
         ));
         for period in &self.periods {
             h.add(format_args!("P {} {:?} {:?} {:?}", period.key, period.start, period.duration, period.asset));
             for t in &period.tracks {
-                h.add(format_args!("R {:?} {} {} {} {:?}", t.track, t.set, t.representation, t.timescale, t.init));
-                h.add(format_args!("{} {:?} {} {:?} {:?}", t.pto, t.ato, t.start_number, t.address, t.listing));
+                // Resolved URLs carry what this request was asked with: tokens, and hosts of redirects.
+                let media = match &t.address {
+                    Address::Template { media, .. } => media.as_str(),
+                    Address::List(_) | Address::Single(_) | Address::Nothing => "",
+                };
+                h.add(format_args!("R {:?} {} {} {} {media}", t.track, t.set, t.representation, t.timescale));
+                h.add(format_args!("{} {:?} {} {:?}", t.pto, t.ato, t.start_number, t.listing));
             }
         }
         h.0
@@ -191,9 +197,10 @@ impl TrackView {
         matches!(self.listing, Listing::Explicit(_))
     }
 
-    /// Numbers are part of segment URLs.
+    /// Numbers, and not times, make the URLs of segments.
     pub fn is_numbered(&self) -> bool {
-        matches!(&self.address, Address::Template { media, .. } if media.contains("$Number"))
+        let numbered = |media: &str| media.contains("$Number") && !media.contains("$Time");
+        matches!(&self.address, Address::Template { media, .. } if numbered(media))
     }
 
     /// Listed segments in order, the newest [`MAX_LISTED`]. Empty when they are computed.

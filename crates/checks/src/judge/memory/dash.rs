@@ -27,13 +27,13 @@ pub(crate) struct DashMemory {
 /// Newest proof of segments per rendition.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct DashSegments {
+pub(crate) struct DashSegments {
     proven: VecDeque<Proven>,
 }
 
 /// The newest segment of a rendition that answered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Proven {
+pub(crate) struct Proven {
     pub track: TrackId,
     /// When it was asked for.
     pub at: Time,
@@ -58,7 +58,7 @@ impl DashSegments {
         }
     }
 
-    pub fn newest(&self, track: &TrackId) -> Option<&Proven> {
+    pub(crate) fn newest(&self, track: &TrackId) -> Option<&Proven> {
         self.proven.iter().find(|p| p.track == *track)
     }
 }

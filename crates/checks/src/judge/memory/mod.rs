@@ -17,7 +17,6 @@ use ow_timeline::HlsTracker;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use dash::{DashMemory, MAX_MPD_BYTES, breaks_model};
-pub use dash::{DashSegments, Proven};
 pub use history::{History, Sample};
 pub(crate) use host::{Access, Traffic};
 pub use keys::KeyMemory;

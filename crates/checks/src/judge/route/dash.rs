@@ -100,7 +100,6 @@ fn judge(
         mpd,
         presentation,
         previous_digest: stream.dash.digest.as_deref(),
-        segments: &stream.dash.segments,
     };
     run.checks(alarms, &about, &input);
     if step.is_accepted()

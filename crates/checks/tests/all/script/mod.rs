@@ -5,6 +5,7 @@ mod http;
 mod ladder;
 mod media;
 mod mp4;
+mod mpd;
 mod playlist;
 mod probe;
 mod ts;
@@ -303,7 +304,7 @@ fn capture(words: &Words<'_>, at: Time, seq: u64) -> Capture {
     let track_name = words.options.get("track").copied().unwrap_or("video");
     let object = match words.options.get("of").copied().unwrap_or(kind) {
         "mvp" | "offer" => ObjectKind::Mvp,
-        "doc" => ObjectKind::Mpd,
+        "doc" | "mpd" => ObjectKind::Mpd,
         "init" => ObjectKind::Init,
         "segment" => ObjectKind::Segment,
         "key" => ObjectKind::Key,
@@ -332,7 +333,7 @@ fn capture(words: &Words<'_>, at: Time, seq: u64) -> Capture {
         stream: StreamId::new("main").unwrap(),
         protocol: match words.options.get("protocol") {
             Some(&"dash") => Protocol::Dash,
-            _ if object == ObjectKind::Mpd => Protocol::Dash,
+            _ if object == ObjectKind::Mpd || words.options.contains_key("avail") => Protocol::Dash,
             _ => Protocol::Hls,
         },
         probe: ProbeId::new("hcm-1").unwrap(),
@@ -441,6 +442,7 @@ fn outcome(words: &Words<'_>, kind: &str, t_end: Time) -> (Outcome, Option<Strin
         "mvp" => body = Some(playlist::multivariant(words)),
         "offer" => body = Some(ladder::multivariant(words)),
         "doc" => body = Some(doc::mpd(words, t_end)),
+        "mpd" => body = Some(mpd::mpd(words, t_end)),
         "html" => body = Some("<!DOCTYPE html><html><body>Welcome</body></html>\n".to_owned()),
         "segment" | "init" | "key" => status = words.number("status").map_or(200, |s| s as u16),
         other => panic!("{other} is no input"),

@@ -223,6 +223,19 @@ pub fn segment(words: &Words<'_>) -> SegmentFacts {
 
 /// `S@t=900000 S@d= mpd-ts=90000 computed`
 pub fn promise(words: &Words<'_>) -> Option<DashPromise> {
+    let available_at = words.number("avail").map(|at| super::START + ow_domain::Span::from_secs_f64(at));
+    if let Some(at) = available_at {
+        return Some(DashPromise {
+            timescale: 90_000,
+            duration: (words.number("dur").unwrap_or(6.0) * 90_000.0) as u64,
+            available_at: Some(at),
+            n_early: int(words, "early").unwrap_or(0) as u32,
+            last_early: words.number("last-early").map(|at| super::START + ow_domain::Span::from_secs_f64(at)),
+            gives_up: words.has("gives-up"),
+            last_in_period: words.has("tail"),
+            ..DashPromise::default()
+        });
+    }
     let time = int(words, "S@t")? as u64;
     let timescale = int(words, "mpd-ts").unwrap_or(90_000) as u64;
     let duration = words.number("dur").unwrap_or(6.0) * timescale as f64;
