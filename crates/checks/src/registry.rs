@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 use ow_domain::Severity;
 
 use crate::input::{
-    LadderLoad, Load, MediaLoad, MpdLoad, MpdStep, MvpDocument, MvpLoad, PlaylistLoad, PlaylistStep, ProbeLoad,
-    ProbeSilence, Renditions,
+    Aligned, LadderLoad, Load, MediaLoad, MpdLoad, MpdStep, MvpDocument, MvpLoad, PlaylistLoad, PlaylistStep,
+    Presentations, ProbeLoad, ProbeSilence, Renditions,
 };
 use crate::outcome::Outcome;
 
@@ -150,7 +150,9 @@ inputs!(
     MpdStep,
     MediaLoad,
     Renditions,
-    LadderLoad
+    LadderLoad,
+    Aligned,
+    Presentations
 );
 
 /// Place in the catalogue and function of every check that looks at `kind`, in the order of the catalogue.

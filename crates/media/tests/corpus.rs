@@ -85,3 +85,21 @@ fn the_corpus_is_small() {
     let bytes: u64 = folder.map(|entry| entry.unwrap().metadata().unwrap().len()).sum();
     assert!(bytes < 200_000, "{bytes} bytes");
 }
+
+#[test]
+fn encrypted_fragments_are_told_exactly() {
+    for (scheme, iv_bytes) in [("cenc", 8), ("cbcs", 0)] {
+        let facts = read(&format!("cmaf-{scheme}.mp4"));
+        assert_eq!((facts.container, facts.n_issues), (Container::IsoBmff, 0), "{scheme}: {:?}", facts.issues);
+        let video = facts.main().unwrap();
+        assert_eq!((video.codec.as_str(), video.n_access_units, video.encrypted), ("h264", 10, true), "{scheme}");
+        assert_eq!(video.seconds(video.duration.unwrap()), Some(1.0), "{scheme}");
+        let mp4 = facts.mp4.as_ref().unwrap();
+        let protection = mp4.tracks[0].protection.as_ref().unwrap();
+        assert_eq!((protection.scheme.as_deref(), protection.iv_bytes), (Some(scheme), iv_bytes));
+        assert_eq!(protection.kid.as_deref(), Some("00112233445566778899aabbccddeeff"));
+        let (run, n_pssh) = (&mp4.runs[0], mp4.pssh.len());
+        assert_eq!((run.is_protected, run.n_senc_samples, run.n_inner_gaps, n_pssh), (Some(true), Some(10), 0, 2));
+        assert!(mp4.sidx.is_some() && mp4.pssh.iter().any(|p| p.kids.len() == 1), "{scheme}: {mp4:?}");
+    }
+}

@@ -2,8 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::config::{AdBreaks, GOP_MS};
-use crate::cue;
+use crate::config::GOP_MS;
 use crate::fault::{Discontinuity, FaultKind, Format, Hit, Malformed, Rewrite, Sequence};
 use crate::ladder::{AUDIO, RENDITIONS};
 use crate::packager::{Packager, Rate, scale};
@@ -125,8 +124,6 @@ struct Segment {
     pdt_us: Option<i64>,
     is_discontinuous: bool,
     is_gap: bool,
-    /// Cues in front of it, whole lines.
-    tags: String,
 }
 
 /// Media playlist of one rendition as of `now_us`.
@@ -136,7 +133,6 @@ pub(crate) fn media(
     format: Format,
     rendition: usize,
     now_us: i64,
-    ads: Option<AdBreaks>,
     hits: &[Hit],
 ) -> String {
     let now_us = seen_at(timeline, now_us, hits);
@@ -144,9 +140,6 @@ pub(crate) fn media(
     let mut list = clean(packager, timeline, rendition, now_us);
     for hit in hits {
         apply(&mut list, hit, timeline, edge);
-    }
-    for (i, segment) in list.segments.iter_mut().enumerate() {
-        segment.tags = ads.map_or(String::new(), |ads| cue::tags(ads, timeline, segment.n, i == 0, hits));
     }
     render(&list, format)
 }
@@ -176,7 +169,6 @@ fn clean(packager: &Packager, timeline: &Timeline, rendition: usize, now_us: i64
             pdt_us: Some(timeline.start_us + us(start)),
             is_discontinuous: false,
             is_gap: false,
-            tags: String::new(),
         }
     };
     MediaPlaylist {
@@ -295,7 +287,6 @@ fn render(list: &MediaPlaylist, format: Format) -> String {
         if let Some(pdt) = segment.pdt_us {
             let _ = writeln!(out, "#EXT-X-PROGRAM-DATE-TIME:{}", iso(pdt));
         }
-        out.push_str(&segment.tags);
         if segment.is_gap {
             out.push_str("#EXT-X-GAP\n");
         }

@@ -179,8 +179,7 @@ impl Origin {
                 if timeline.edge(now_us) < 0 {
                     return Reply::not_found();
                 }
-                let text =
-                    hls::media(packager, &timeline, object.format, rendition, now_us, self.config.ad_breaks, hits);
+                let text = hls::media(packager, &timeline, object.format, rendition, now_us, hits);
                 let body = malformed.map_or(text.clone().into_bytes(), |how| hls::malform(&text, how));
                 playlist(body, 1)
             }

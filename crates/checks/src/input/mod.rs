@@ -1,5 +1,6 @@
 //! What checks are given. Everything is borrowed from the judge for one run.
 
+mod align;
 mod dash;
 pub(crate) mod mp4;
 
@@ -14,13 +15,16 @@ use ow_hls::{Issue, MediaPlaylist, MultivariantPlaylist};
 use ow_timeline::Step;
 
 mod ladder;
+mod xp;
 
 use crate::judge::memory::TrackMemory;
 pub use crate::judge::memory::{
     DateRangeFault, Drift, History, MvpMemory, PastInit, PastSegment, PlaylistHistory, RewriteVerdict, Sample,
 };
+pub use align::{Aligned, AlignedSegment, AlignedTrack, Break, media_difference};
 pub use dash::{MpdLoad, MpdStep};
 pub use ladder::{Agreed, Delivered, DeliveryState, FLAPPING_SPAN, LadderLoad, Picture};
+pub use xp::{PresentationView, Presentations};
 
 /// What a fetcher measured of itself.
 pub struct ProbeLoad<'a> {

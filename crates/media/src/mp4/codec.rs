@@ -1,6 +1,6 @@
 //! Sample entries: decoder configurations and the RFC 6381 string that they make.
 
-use crate::bits::Fields;
+use crate::bits::{Bits, Fields};
 
 /// What the boxes of a sample entry say of the codec.
 #[derive(Debug, Default)]
@@ -63,7 +63,12 @@ pub(crate) fn read(config: &mut Config, entry: [u8; 4], kind: [u8; 4], body: &[u
         b"hvcC" => hevc(config, entry, body),
         b"av1C" => config.codec_string = av1(body),
         b"vpcC" => config.codec_string = vp(entry, body),
-        b"esds" => config.codec_string = esds(body),
+        b"esds" => {
+            if let Some((string, channels)) = esds(body) {
+                config.codec_string = Some(string);
+                config.channels = channels;
+            }
+        }
         b"dac3" => config.channels = dac3(body),
         b"dec3" => config.channels = dec3(body),
         b"dOps" => config.channels = body.get(1).map(|n| u32::from(*n)),
@@ -167,8 +172,8 @@ fn dec3(body: &[u8]) -> Option<u32> {
     Some(AC3_CHANNELS[(bits >> 1 & 7) as usize] + (bits & 1))
 }
 
-/// MPEG-4 elementary stream descriptor: the audio object type (ISO/IEC 14496-1 7.2.6).
-fn esds(body: &[u8]) -> Option<String> {
+/// MPEG-4 elementary stream descriptor: audio object type, and channels where it tells them (ISO/IEC 14496-1 7.2.6, 14496-3 1.6).
+fn esds(body: &[u8]) -> Option<(String, Option<u32>)> {
     fn descriptor<'b>(f: &mut Fields<'b>) -> Option<(u8, &'b [u8])> {
         let tag = f.u8()?;
         let mut length = 0_usize;
@@ -198,15 +203,28 @@ fn esds(body: &[u8]) -> Option<String> {
     let object = config.u8()?;
     config.take(12)?;
     if object != 0x40 {
-        return Some(format!("mp4a.{object:02x}"));
+        return Some((format!("mp4a.{object:02x}"), None));
     }
     let (_, specific) = descriptor(&mut config).filter(|(tag, _)| *tag == 5)?;
-    let (first, second) = (*specific.first()?, specific.get(1).copied().unwrap_or(0));
-    let audio = match first >> 3 {
-        31 => 32 + u32::from((first & 7) << 3 | second >> 5),
-        short => u32::from(short),
+    let mut bits = Bits::new(specific);
+    let audio = match bits.bits(5)? {
+        31 => 32 + bits.bits(6)?,
+        short => short,
     };
-    Some(format!("mp4a.40.{audio}"))
+    let mut channels = || {
+        if bits.bits(4)? == 15 {
+            bits.bits(24)?;
+        }
+        match bits.bits(4)? {
+            // Parametric stereo makes two of one.
+            1 if audio == 29 => Some(2),
+            n @ 1..=6 => Some(n),
+            7 => Some(8),
+            _ => None,
+        }
+    };
+    let channels = channels();
+    Some((format!("mp4a.40.{audio}"), channels))
 }
 
 #[cfg(test)]

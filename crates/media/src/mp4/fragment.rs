@@ -29,7 +29,9 @@ pub(crate) struct TrackRun {
     n_sync: u32,
     first_is_sync: Option<bool>,
     n_bytes: u64,
+    /// Duration of most samples: the one that is left when different ones cancel out.
     sample_duration: Option<i64>,
+    sample_votes: u32,
     duration_unknown: bool,
     /// A decode time left its field.
     time_unknown: bool,
@@ -339,7 +341,12 @@ impl TrackRun {
         self.n_sync += u32::from(sync);
         self.first_is_sync.get_or_insert(sync);
         self.n_bytes += u64::from(size);
-        self.sample_duration.get_or_insert(duration);
+        if self.sample_votes == 0 {
+            self.sample_duration = Some(duration);
+        }
+        let agrees = self.sample_duration == Some(duration);
+        self.sample_votes =
+            if agrees { self.sample_votes.saturating_add(1) } else { self.sample_votes.saturating_sub(1) };
         if sync {
             let place = dts.saturating_sub(first);
             let known = self.keyframes.unwrap_or(KeyframeFacts { first: place, last: place, max_distance: None });
@@ -419,7 +426,8 @@ impl TrackRun {
         let declared = track.map_or_else(|| super::unknown_track(told.track_id), InitTrack::facts);
         let edit = track.map_or(0, |t| t.edit_media_time);
         let is_video = declared.kind == EsKind::Video;
-        let encrypted = told.is_protected.unwrap_or(declared.encrypted);
+        let by_entry = track.is_some_and(|t| t.is_protected(told.sample_description_index));
+        let encrypted = told.is_protected.unwrap_or(by_entry);
         ElementaryFacts {
             first_pts: self.min_pts.filter(|_| !self.time_unknown).map(|t| t.saturating_sub(edit)),
             first_dts: self.first_dts.filter(|_| !self.time_unknown),

@@ -47,6 +47,8 @@ pub struct InitTrack {
     /// empty, less the empty edits before it.
     pub edit_media_time: i64,
     pub encrypted: bool,
+    /// Sample entries in the clear beside the first, by place from 0: those of a clear lead.
+    pub clear_entries: Vec<u8>,
     /// `default_Per_Sample_IV_Size`.
     pub iv_bytes: u8,
     /// Bytes of the length before each NAL unit; 0 when samples hold none.
@@ -54,6 +56,12 @@ pub struct InitTrack {
 }
 
 impl InitTrack {
+    /// The sample entry `index`, from 1, is a protected one.
+    pub(crate) fn is_protected(&self, index: u32) -> bool {
+        let place = index.saturating_sub(1);
+        self.encrypted && (place == 0 || !self.clear_entries.iter().any(|clear| u32::from(*clear) == place))
+    }
+
     pub(crate) fn facts(&self) -> ElementaryFacts {
         ElementaryFacts {
             id: self.id,
@@ -261,6 +269,10 @@ fn sample_entries(stsd: &[u8], track: &mut InitTrack, told: &mut Mp4Track) {
             return;
         }
         told.sample_entries.push(name_of(kind));
+        let protected = matches!(&kind, b"encv" | b"enca" | b"enct" | b"encs");
+        if told.sample_entries.len() > 1 && !protected {
+            track.clear_entries.push(told.sample_entries.len() as u8 - 1);
+        }
         if told.sample_entries.len() == 1 {
             sample_entry(kind, body, track, told);
         }

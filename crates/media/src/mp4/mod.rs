@@ -294,7 +294,7 @@ impl Mp4Parser {
         let rules = self.runs.iter().map(|run| {
             let track = init.and_then(|i| i.tracks.iter().find(|t| t.id == run.told.track_id))?;
             // Without subsamples nothing of a protected sample is in the clear.
-            let hidden = run.told.is_protected.unwrap_or(track.encrypted);
+            let hidden = run.told.is_protected.unwrap_or(track.is_protected(run.told.sample_description_index));
             Rule::of(track).filter(|_| !hidden)
         });
         let rules = rules.collect();

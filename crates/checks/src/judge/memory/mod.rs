@@ -1,6 +1,8 @@
 //! What a judge remembers of hosts, streams and renditions. All of it is bounded and part of snapshots.
 
+mod align;
 mod dash;
+mod edge;
 mod history;
 mod host;
 mod keys;
@@ -16,7 +18,10 @@ use ow_domain::{Span, Time, TrackId};
 use ow_timeline::HlsTracker;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use align::AlignMemory;
+pub use align::{MediaStart, PlaylistShape};
 pub(crate) use dash::{DashMemory, MAX_MPD_BYTES, breaks_model};
+pub(crate) use edge::EdgeMemory;
 pub use history::{History, Sample};
 pub(crate) use host::{Access, Traffic};
 pub use keys::KeyMemory;

@@ -21,6 +21,9 @@ pub(crate) struct OfferMemory {
     /// First manifest of this stream.
     since: Option<Time>,
     changes: VecDeque<Time>,
+    /// Newest request of the last burst that was compared.
+    pub burst_at: Option<Time>,
+    pub edges: super::EdgeMemory,
 }
 
 impl OfferMemory {
@@ -57,6 +60,7 @@ pub(crate) struct Delivery {
     /// Keys in force at the newest segment of the playlist.
     pub protection: Option<Protection>,
     pub picture: Option<Picture>,
+    pub align: super::AlignMemory,
 }
 
 /// What the bytes of a video segment showed last.
@@ -89,6 +93,9 @@ impl Delivery {
                 self.failing_since.get_or_insert(capture.exchange.t_req);
                 self.n_failed = self.n_failed.saturating_add(1);
             }
+        }
+        if got && capture.object == ObjectKind::Segment {
+            self.align.segment(capture);
         }
         let facts = capture.facts.as_ref().filter(|_| got);
         let Some(video) = facts.and_then(|f| f.elementary.iter().find(|e| e.kind == EsKind::Video)) else { return };

@@ -88,6 +88,9 @@ fn judge(
                     newest_msn: 0,
                 });
                 memory.window.latency = track.edge_at.map(|edge| step.t_end - edge);
+                if let Some(latency) = memory.window.latency.filter(|_| age.grew) {
+                    stream.offer.edges.grew(step.t_end, latency);
+                }
             }
         }
     }

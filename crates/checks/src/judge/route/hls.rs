@@ -99,6 +99,7 @@ pub(super) fn playlist(
     }
     let about = About { track: Some(&track.id), ..*about };
     step(stream, alarms, run, &about, &track.id, media, not_modified, issues);
+    super::align::burst(stream, alarms, run, &about);
 }
 
 /// Judges the multivariant playlist as it stands; after 304 the one before.
@@ -224,12 +225,17 @@ fn step(
         memory.digests.clear();
         memory.rewrites.clear();
         memory.media.forget_segments();
+        memory.delivery.align.media.clear();
+    }
+    if let WallClock::Known { latency, is_wall_clock: true, .. } = wall_clock {
+        stream.offer.edges.grew(now, latency);
     }
     if let WallClock::Known { latency, .. } = wall_clock {
         memory.latency.remember(now, latency);
         memory.window.latency = Some(latency);
     }
     if accepted {
+        memory.delivery.align.take(media, capture.exchange.t_req);
         memory.target_duration = Some(step.target_duration).filter(|td| *td > Span::ZERO);
         memory.ended = step.end_list.is_present();
     }

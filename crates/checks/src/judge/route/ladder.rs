@@ -59,7 +59,7 @@ fn delivered(stream: &StreamMemory, video: &VideoTrack, now: Time) -> Delivered 
 }
 
 /// From the manifest where it tells of each track (DASH), else from the playlists read so far, else of the whole.
-fn protections(stream: &StreamMemory) -> Vec<(String, Protection)> {
+pub(super) fn protections(stream: &StreamMemory) -> Vec<(String, Protection)> {
     let Some(offer) = &stream.offer.ladder else { return Vec::new() };
     let video = offer.video.iter().map(|t| (&t.name, &t.protection));
     let audio = offer.audio.iter().map(|t| (&t.name, &t.protection));

@@ -3,11 +3,13 @@
 //!
 //! Here is what holds for every capture; `hls` follows playlists, `dash` MPDs, `media` segments.
 
+mod align;
 mod dash;
 mod hls;
 mod ladder;
 mod media;
 pub(crate) mod own;
+mod xp;
 
 use std::collections::BTreeMap;
 
@@ -94,6 +96,7 @@ pub(crate) fn capture(memory: &mut ProbeMemory, run: &mut Runner<'_>, capture: &
         }
         _ => {}
     }
+    xp::pair(streams, alarms, run, &about, capture);
 }
 
 /// The rendition of a capture. A media playlist that is the entry of its stream needs none: it is `main`.

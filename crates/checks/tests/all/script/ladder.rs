@@ -1,5 +1,8 @@
 //! What fixtures offer, and what was agreed.
 
+use ow_domain::StreamId;
+use ow_domain::capture::Protocol;
+use ow_domain::job::{Depth, StreamJob};
 use ow_domain::ladder::{
     AudioWanted, DrmSystem, KbpsRange, LadderContract, TextWanted, VideoCodec, VideoRung, parse_resolution,
 };
@@ -48,8 +51,18 @@ fn word<T: serde::de::DeserializeOwned>(text: &str) -> T {
 
 /// The contract of a `policy` line; `false` when the key is not ours.
 pub fn agree(policy: &mut ChannelPolicy, key: &str, value: &str) -> bool {
-    if !matches!(key, "rungs" | "wanted-audio" | "wanted-text" | "drm" | "contract" | "hdr" | "uhd") {
+    if !matches!(key, "rungs" | "wanted-audio" | "wanted-text" | "drm" | "contract" | "hdr" | "uhd" | "dash") {
         return false;
+    }
+    if key == "dash" {
+        policy.streams.push(StreamJob {
+            stream: StreamId::new(value).unwrap(),
+            protocol: Protocol::Dash,
+            url: "http://o.example/live/manifest.mpd".into(),
+            headers: Vec::new(),
+            depth: Depth::default(),
+        });
+        return true;
     }
     let contract = policy.ladder.get_or_insert_with(LadderContract::default);
     let items = || value.split(',').filter(|v| !v.is_empty());
@@ -187,7 +200,29 @@ pub fn keys(words: &Words<'_>, tag: &str) -> String {
                 "fairplay" => "com.apple.streamingkeydelivery",
                 other => other,
             };
-            format!("#{tag}:METHOD=SAMPLE-AES,URI=\"skd://key\",KEYFORMAT=\"{format}\"\n")
+            let kids = words.options.get("kids").copied().unwrap_or_default();
+            let key = |kid: &str| {
+                let kid = if kid.is_empty() { String::new() } else { format!(",KEYID=0x{kid}") };
+                format!("#{tag}:METHOD=SAMPLE-AES,URI=\"skd://key\",KEYFORMAT=\"{format}\"{kid}\n")
+            };
+            kids.split(',').map(key).collect::<String>()
         })
         .collect()
+}
+
+/// `kids=a,b`: the video of an MPD is protected with these keys.
+pub fn protected(mpd: String, words: &Words<'_>) -> String {
+    let Some(kids) = words.options.get("kids") else { return mpd };
+    let descriptors: String = kids
+        .split(',')
+        .map(|kid| {
+            let uuid = format!("{}-{}-{}-{}-{}", &kid[..8], &kid[8..12], &kid[12..16], &kid[16..20], &kid[20..]);
+            format!(
+                "<ContentProtection schemeIdUri=\"urn:mpeg:dash:mp4protection:2011\" value=\"cenc\" \
+                 xmlns:cenc=\"urn:mpeg:cenc:2013\" cenc:default_KID=\"{uuid}\"/>"
+            )
+        })
+        .collect();
+    let mark = "frameRate=\"25\">";
+    mpd.replacen(mark, &format!("{mark}{descriptors}"), 1)
 }

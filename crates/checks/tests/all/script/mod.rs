@@ -330,7 +330,7 @@ fn capture(words: &Words<'_>, at: Time, seq: u64) -> Capture {
     Capture {
         id: format!("capture-{seq}"),
         channel: ChannelId::new("vtv3").unwrap(),
-        stream: StreamId::new("main").unwrap(),
+        stream: StreamId::new(words.options.get("stream").unwrap_or(&"main")).unwrap(),
         protocol: match words.options.get("protocol") {
             Some(&"dash") => Protocol::Dash,
             _ if object == ObjectKind::Mpd || words.options.contains_key("avail") => Protocol::Dash,
@@ -383,8 +383,7 @@ fn capture(words: &Words<'_>, at: Time, seq: u64) -> Capture {
     }
 }
 
-/// The rendition as the manifest declares it:
-/// `bandwidth= average= codecs= res= lang= frame-rate= video-range= declared-channels= muxed`.
+/// The rendition as the manifest declares it: `bandwidth= average= codecs= res= lang= frame-rate= video-range= declared-channels= muxed`.
 fn declared(name: &str, words: &Words<'_>) -> Track {
     let mut track = track(name);
     let number = |key: &str| words.number(key).map(|n| n as u64);
@@ -441,7 +440,7 @@ fn outcome(words: &Words<'_>, kind: &str, t_end: Time) -> (Outcome, Option<Strin
         "list" => body = Some(playlist::media(words, t_end)),
         "mvp" => body = Some(playlist::multivariant(words)),
         "offer" => body = Some(ladder::multivariant(words)),
-        "doc" => body = Some(doc::mpd(words, t_end)),
+        "doc" => body = Some(ladder::protected(doc::mpd(words, t_end), words)),
         "mpd" => body = Some(mpd::mpd(words, t_end)),
         "html" => body = Some("<!DOCTYPE html><html><body>Welcome</body></html>\n".to_owned()),
         "segment" | "init" | "key" => status = words.number("status").map_or(200, |s| s as u16),

@@ -52,6 +52,9 @@ pub fn media(words: &Words<'_>, t_end: Time) -> String {
         text.push_str(&format!("#EXT-X-DATERANGE:{tag}\n"));
     }
     text.push_str(&super::ladder::keys(words, "EXT-X-KEY"));
+    if let Some(control) = words.options.get("control") {
+        text.push_str(&format!("#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD={control}\n"));
+    }
     for n in first..=last {
         if discs.contains(&n) {
             text.push_str("#EXT-X-DISCONTINUITY\n");

@@ -1,0 +1,34 @@
+//! HLS and DASH of one channel.
+
+use ow_domain::capture::Capture;
+use ow_domain::policy::ChannelPolicy;
+use ow_domain::{Severity, Span};
+
+use crate::offer::{Ladder, Protection};
+
+/// After every answer for a manifest of the HLS stream, when the channel has a DASH stream as well.
+pub struct Presentations<'a> {
+    pub capture: &'a Capture,
+    pub policy: &'a ChannelPolicy,
+    /// The answer is for the entry: what is offered may be another than before.
+    pub is_entry: bool,
+    pub hls: PresentationView<'a>,
+    pub dash: PresentationView<'a>,
+}
+
+/// One of the two.
+pub struct PresentationView<'a> {
+    pub name: &'a str,
+    /// Nominal segment duration.
+    pub duration: Span,
+    /// Least latency of the live edge lately; `None` when it is unknown or stands still.
+    pub latency: Option<Span>,
+    pub offer: Option<&'a Ladder>,
+    pub protections: Vec<(String, Protection)>,
+    /// The worst condition of this stream, those of this comparison left out.
+    pub worst: Option<Severity>,
+    /// The check behind it.
+    pub worst_check: Option<String>,
+    /// The entry answered when it was last asked for.
+    pub answers: bool,
+}
