@@ -81,6 +81,7 @@ const EXPECTED: &[(&str, &[&str])] = &[
     ("F69", &["drm-kid-ahead-of-manifest"]),
     ("F70", &["ad-splice-not-on-boundary"]),
     ("F71", &["hls-daterange-invalid", "ad-cue-cont-inconsistent"]),
+    ("F71-cont", &["ad-cue-cont-inconsistent"]),
     ("F72", &["ad-break-missing"]),
     ("F73", &["ts-cc-error"]),
     ("F74", &["http-body-stall", "http-truncated-body"]),

@@ -59,8 +59,8 @@ impl Outcome {
 }
 
 /// A channel of this packaging with nothing wrong, for so long.
-pub fn clean(profile: Profile, lasts: Duration) -> Result<Played> {
-    play(&subject(profile, OriginConfig { segment_ms: SEGMENT_MS, ..OriginConfig::default() }, START_US, lasts))
+pub fn clean(profile: Profile, origin: OriginConfig, lasts: Duration) -> Result<Played> {
+    play(&subject(profile, OriginConfig { segment_ms: SEGMENT_MS, ..origin }, START_US, lasts))
 }
 
 fn subject(profile: Profile, origin: OriginConfig, start_us: i64, lasts: Duration) -> Subject {
@@ -74,14 +74,9 @@ pub fn run(fault: &'static NamedFault) -> Result<Outcome> {
     let lasts = fault.lasts_ms.map_or(FAULT, Duration::from_millis);
     let for_ms = if fault.always { None } else { Some(lasts.as_millis() as u64) };
     let script = FaultScript { cycle_ms: None, steps: fault.steps(lead.as_millis() as u64, for_ms) };
-    let defaults = OriginConfig::default();
-    let origin = OriginConfig {
-        segment_ms: SEGMENT_MS,
-        window_segments: fault.window_segments.unwrap_or(defaults.window_segments),
-        phase_shift: fault.near.is_none(),
-        script,
-        ..defaults
-    };
+    let origin =
+        OriginConfig { segment_ms: SEGMENT_MS, phase_shift: fault.near.is_none(), script, ..OriginConfig::default() };
+    let origin = fault.prepare(origin);
     let start_us = match fault.near {
         None => START_US,
         Some(Near::PtsWrap) => wrap_us(1 << 33) - NEAR_US,

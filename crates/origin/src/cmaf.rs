@@ -26,17 +26,16 @@ impl CmafTemplate {
     /// Times of display begin at `tfdt`: composition offsets are signed (`trun` version 1), no edit list is needed.
     pub fn video(video: &Video, pictures: Pictures) -> CmafTemplate {
         let Pictures { count, ticks, .. } = pictures;
-        let starts_with_idr = pictures.of(video).next().is_some_and(|p| p.is_idr);
         let mut samples = Vec::new();
         let mut data = Vec::new();
         for frame in pictures.of(video) {
             samples.extend((frame.nals.len() as u32).to_be_bytes());
+            samples.extend(if frame.is_idr { SYNC } else { NON_SYNC }.to_be_bytes());
             samples.extend((frame.display_offset * ticks as i32).to_be_bytes());
             data.extend_from_slice(&frame.nals);
         }
-        // data-offset, first-sample-flags, sizes, composition offsets.
-        let first_flags = if starts_with_idr { SYNC } else { NON_SYNC };
-        CmafTemplate::build(0x0100_0a05, Some(first_flags), ticks as u32, NON_SYNC, count, &samples, &data)
+        // data-offset, sizes, flags, composition offsets.
+        CmafTemplate::build(0x0100_0e01, ticks as u32, NON_SYNC, count, &samples, &data)
     }
 
     pub fn audio(audio: &Audio, first: usize, count: usize) -> CmafTemplate {
@@ -47,18 +46,10 @@ impl CmafTemplate {
             samples.extend((frame.len() as u32).to_be_bytes());
             data.extend_from_slice(frame);
         }
-        CmafTemplate::build(0x0100_0201, None, AUDIO_SAMPLE, SYNC, count, &samples, &data)
+        CmafTemplate::build(0x0100_0201, AUDIO_SAMPLE, SYNC, count, &samples, &data)
     }
 
-    fn build(
-        trun: u32,
-        first_flags: Option<u32>,
-        duration: u32,
-        flags: u32,
-        count: usize,
-        samples: &[u8],
-        data: &[u8],
-    ) -> CmafTemplate {
+    fn build(trun: u32, duration: u32, flags: u32, count: usize, samples: &[u8], data: &[u8]) -> CmafTemplate {
         let mut w = Writer::default();
         w.boxed(b"styp", |w| w.put(b"msdh\0\0\0\0msdhmsixcmfs"));
         let moof_at = w.out.len();
@@ -81,9 +72,6 @@ impl CmafTemplate {
                     w.words(&[trun, count as u32]);
                     data_offset_at = w.out.len();
                     w.words(&[0]);
-                    if let Some(flags) = first_flags {
-                        w.words(&[flags]);
-                    }
                     w.put(samples);
                 });
             });

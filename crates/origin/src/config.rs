@@ -36,8 +36,22 @@ pub struct OriginConfig {
     pub control_remote: bool,
     /// Most connections at once; more wait in the listen queue. Default 4096.
     pub max_connections: usize,
+    /// Cues for advertisements in HLS playlists. Default none.
+    pub ad_breaks: Option<AdBreaks>,
+    /// CMAF in HLS tells of Common Encryption: keys in playlists, `tenc` and `pssh` in initialization segments. The media stays clear:
+    /// nothing here can play it, and nobody is to. Default false.
+    pub protection: bool,
     /// Faults by time since start. Default none.
     pub script: FaultScript,
+}
+
+/// A break every so many segments, counted from segment 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdBreaks {
+    pub every_segments: u32,
+    /// Length of a break; shorter than the distance.
+    pub segments: u32,
 }
 
 impl Default for OriginConfig {
@@ -52,6 +66,8 @@ impl Default for OriginConfig {
             control: true,
             control_remote: false,
             max_connections: 4_096,
+            ad_breaks: None,
+            protection: false,
             script: FaultScript::default(),
         }
     }
@@ -83,6 +99,12 @@ impl OriginConfig {
         }
         if self.max_connections == 0 {
             bad("max_connections", "0".into(), "must be at least 1", "4096");
+        }
+        if let Some(ads) = self.ad_breaks
+            && (ads.segments == 0 || ads.segments >= ads.every_segments)
+        {
+            let value = format!("{} of {}", ads.segments, ads.every_segments);
+            bad("ad_breaks", value, "a break has at least one segment and ends before the next", "4 of 15");
         }
         if let Err(e) = self.script.check(self) {
             bad("script", e.value, &format!("{}: {}", e.field, e.reason), &e.example);

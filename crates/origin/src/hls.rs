@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use crate::config::GOP_MS;
+use crate::config::{AdBreaks, GOP_MS};
+use crate::cue;
 use crate::fault::{Discontinuity, FaultKind, Format, Hit, Malformed, Rewrite, Sequence};
 use crate::ladder::{AUDIO, RENDITIONS};
 use crate::packager::{Packager, Rate, scale};
@@ -124,6 +125,8 @@ struct Segment {
     pdt_us: Option<i64>,
     is_discontinuous: bool,
     is_gap: bool,
+    /// Cues in front of it, whole lines.
+    tags: String,
 }
 
 /// Media playlist of one rendition as of `now_us`.
@@ -133,6 +136,7 @@ pub(crate) fn media(
     format: Format,
     rendition: usize,
     now_us: i64,
+    ads: Option<AdBreaks>,
     hits: &[Hit],
 ) -> String {
     let now_us = seen_at(timeline, now_us, hits);
@@ -140,6 +144,9 @@ pub(crate) fn media(
     let mut list = clean(packager, timeline, rendition, now_us);
     for hit in hits {
         apply(&mut list, hit, timeline, edge);
+    }
+    for (i, segment) in list.segments.iter_mut().enumerate() {
+        segment.tags = ads.map_or(String::new(), |ads| cue::tags(ads, timeline, segment.n, i == 0, hits));
     }
     render(&list, format)
 }
@@ -169,6 +176,7 @@ fn clean(packager: &Packager, timeline: &Timeline, rendition: usize, now_us: i64
             pdt_us: Some(timeline.start_us + us(start)),
             is_discontinuous: false,
             is_gap: false,
+            tags: String::new(),
         }
     };
     MediaPlaylist {
@@ -287,6 +295,7 @@ fn render(list: &MediaPlaylist, format: Format) -> String {
         if let Some(pdt) = segment.pdt_us {
             let _ = writeln!(out, "#EXT-X-PROGRAM-DATE-TIME:{}", iso(pdt));
         }
+        out.push_str(&segment.tags);
         if segment.is_gap {
             out.push_str("#EXT-X-GAP\n");
         }

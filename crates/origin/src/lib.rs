@@ -23,6 +23,7 @@ mod clock;
 mod cmaf;
 mod config;
 mod control;
+mod cue;
 mod fault;
 mod hls;
 mod ladder;
@@ -37,7 +38,7 @@ mod timeline;
 mod ts;
 
 pub use clock::Clock;
-pub use config::{ConfigError, OriginConfig, OriginError};
+pub use config::{AdBreaks, ConfigError, OriginConfig, OriginError};
 pub use fault::{
     Active, Discontinuity, FaultError, FaultHandle, FaultKind, FaultScript, FaultSpec, Flap, Format, Malformed,
     NamedFault, Near, ObjectKind, Profile, Rewrite, ScriptStep, Seam, Selector, Sequence,

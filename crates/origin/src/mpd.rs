@@ -73,10 +73,10 @@ pub(crate) fn mpd(
     if !has(|k| matches!(k, FaultKind::PublishTimeMissing {})) {
         let _ = write!(out, " publishTime=\"{}\"", iso(published));
     }
-    let _ = write!(
+    let _ = writeln!(
         out,
         " minimumUpdatePeriod=\"PT{update}S\" timeShiftBufferDepth=\"PT{}S\" maxSegmentDuration=\"PT{seconds}S\" \
-         minBufferTime=\"PT{seconds}S\" suggestedPresentationDelay=\"PT{}S\">\n",
+         minBufferTime=\"PT{seconds}S\" suggestedPresentationDelay=\"PT{}S\">",
         timeline.window * seconds,
         seconds * timeline.window.min(3)
     );

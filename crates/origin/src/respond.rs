@@ -30,6 +30,9 @@ pub(crate) struct Origin {
     pub faults: FaultHandle,
 }
 
+/// What a fault does to the bytes of a segment.
+type Change = fn(&Bytes) -> Bytes;
+
 /// An answer before conditions, ranges and what faults do on the socket.
 struct Reply {
     status: StatusCode,
@@ -179,7 +182,8 @@ impl Origin {
                 if timeline.edge(now_us) < 0 {
                     return Reply::not_found();
                 }
-                let text = hls::media(packager, &timeline, object.format, rendition, now_us, hits);
+                let text =
+                    hls::media(packager, &timeline, object.format, rendition, now_us, self.config.ad_breaks, hits);
                 let body = malformed.map_or(text.clone().into_bytes(), |how| hls::malform(&text, how));
                 playlist(body, 1)
             }
@@ -247,7 +251,7 @@ impl Origin {
         };
         let mut twist = Twist::default();
         // What is done to the bytes in the end, and what tells one such from another.
-        let mut done: Vec<(char, fn(&Bytes) -> Bytes)> = Vec::new();
+        let mut done: Vec<(char, Change)> = Vec::new();
         let taken = |hit: &&Hit| !hit.entry.is_for_new() || n > timeline.edge(hit.since_us);
         for hit in hits.iter().filter(taken) {
             let since = timeline.edge(hit.since_us) + 1;

@@ -260,7 +260,7 @@ fn pmt() -> Vec<u8> {
 }
 
 /// CRC-32/MPEG-2.
-fn with_crc(mut section: Vec<u8>) -> Vec<u8> {
+pub(crate) fn with_crc(mut section: Vec<u8>) -> Vec<u8> {
     let mut crc = u32::MAX;
     for &byte in &section {
         crc ^= u32::from(byte) << 24;

@@ -95,6 +95,15 @@ pub enum FaultKind {
     /// replicas. [F60]
     ClockAhead { by_ms: u64 },
 
+    /// Cues stand so many segments before the one at which the splice is; on an origin with ad breaks. [F70]
+    CueEarly { segments: u32 },
+    /// `EXT-X-DATERANGE` has no START-DATE; on an origin with ad breaks. [F71]
+    DaterangeWithoutStart {},
+    /// `EXT-X-CUE-OUT-CONT` counts backwards; on an origin with ad breaks. [F71]
+    CueContWrong {},
+    /// No break is told any more; on an origin with ad breaks. [F72]
+    CuesStop {},
+
     // Multivariant playlists and MPDs.
     /// Video renditions declare this in CODECS (HLS) or `@codecs` (MPD). [F22, F23, F24]
     Codecs { value: String },
@@ -263,6 +272,10 @@ impl FaultKind {
             CacheHeaders { .. } | DateShift { .. } => &[Mvp, MediaPlaylist, Segment, Init, Mpd],
             Codecs { .. } | Bandwidth { .. } => &[Mvp, Mpd],
             ClockAhead { .. }
+            | CueEarly { .. }
+            | DaterangeWithoutStart {}
+            | CueContWrong {}
+            | CuesStop {}
             | DiscontinuityUncounted {}
             | DiscontinuitySequenceShift { .. }
             | ShortWindow { .. }
@@ -345,6 +358,7 @@ impl FaultKind {
                 wrong("by", b.into(), "must be 1 to 1000000", "1")
             }
             FaultKind::ShortWindow { segments: 0 } => wrong("segments", 0, "must be at least 1", "2"),
+            FaultKind::CueEarly { segments: n @ (0 | 101..) } => wrong("segments", n.into(), "must be 1 to 100", "1"),
             FaultKind::CutShift { gops: g @ (0 | 11..) } => wrong("gops", g.into(), "must be 1 to 10", "1"),
             FaultKind::Bandwidth { percent: p @ (0 | 100 | 1_001..) } => {
                 wrong("percent", p.into(), "must be 1 to 1000, not 100", "50")

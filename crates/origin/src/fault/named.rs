@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use serde::{Deserialize, Serialize};
 
 use super::{FaultError, FaultScript, ScriptStep};
+use crate::config::{AdBreaks, OriginConfig};
 
 /// A packaging and addressing of a channel: where its entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,6 +78,12 @@ pub struct NamedFault {
     /// Of a slow fault: how long it takes to show.
     #[serde(default)]
     pub lasts_ms: Option<u64>,
+    /// The channel has ad breaks: 4 of every 15 segments.
+    #[serde(default)]
+    pub ads: bool,
+    /// The channel tells of Common Encryption.
+    #[serde(default)]
+    pub protection: bool,
     #[serde(rename = "step")]
     steps: Vec<NamedStep>,
 }
@@ -108,6 +115,17 @@ impl NamedFault {
 
     pub fn find(id: &str) -> Option<&'static NamedFault> {
         NamedFault::all().iter().find(|f| f.id.eq_ignore_ascii_case(id))
+    }
+
+    /// What it needs of an origin.
+    pub fn prepare(&self, config: OriginConfig) -> OriginConfig {
+        let ads = AdBreaks { every_segments: 15, segments: 4 };
+        OriginConfig {
+            window_segments: self.window_segments.unwrap_or(config.window_segments),
+            ad_breaks: if self.ads { Some(ads) } else { config.ad_breaks },
+            protection: self.protection || config.protection,
+            ..config
+        }
     }
 
     /// Something of it is never taken back.
@@ -165,7 +183,6 @@ fn ms(text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::OriginConfig;
 
     #[test]
     fn every_named_fault_can_be_played() {

@@ -81,7 +81,7 @@ pub fn segment(data: &[u8], init: &Init) -> Facts {
     let decode_time = u64::from(word(tfdt, 4)) << 32 | u64::from(word(tfdt, 8));
     let trun = path(moof, &["traf", "trun"]);
     let (flags, count) = (word(trun, 0), word(trun, 4) as usize);
-    assert!(flags >> 24 == 1 && flags & 0x201 == 0x201 && flags & 0x500 == 0, "trun {flags:#x}");
+    assert!(flags >> 24 == 1 && flags & 0x201 == 0x201 && flags & 0x100 == 0, "trun {flags:#x}");
     let mut at = 8;
     let mut next = || {
         at += 4;
@@ -93,9 +93,11 @@ pub fn segment(data: &[u8], init: &Init) -> Facts {
     let (mut idrs, mut syncs, mut starts) = (Vec::new(), Vec::new(), Vec::new());
     for i in 0..count {
         let size = next() as usize;
+        let own_flags = if flags & 0x400 != 0 { Some(next()) } else { None };
         let offset = if flags & 0x800 != 0 { i64::from(next() as i32) } else { 0 };
         starts.push((decode_time + i as u64 * duration).checked_add_signed(offset).expect("not negative"));
-        syncs.push(if i == 0 { first_flags } else { default_flags } & 0x1_0000 == 0);
+        let told = own_flags.unwrap_or(if i == 0 { first_flags } else { default_flags });
+        syncs.push(told & 0x1_0000 == 0);
         idrs.push(init.sample_entry == "avc1" && data[data_at + 4] & 0x1f == 5);
         data_at += size;
     }
