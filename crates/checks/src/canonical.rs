@@ -25,7 +25,6 @@ fn variant(kind: &str, variant: &Variant) -> (String, String) {
         }
     };
     part("BANDWIDTH", variant.bandwidth.map(|b| b.to_string()));
-    part("AVERAGE-BANDWIDTH", variant.average_bandwidth.map(|b| b.to_string()));
     part("CODECS", (!variant.codecs.is_empty()).then(|| variant.codecs.join(",")));
     part("RESOLUTION", variant.resolution.map(|r| format!("{}x{}", r.width, r.height)));
     part("FRAME-RATE", variant.frame_rate_milli.map(|f| f.to_string()));
@@ -95,7 +94,7 @@ impl MvpMemory {
         for (name, before) in &self.entries {
             match now.entries.get(name) {
                 None => difference.removed.push(name.clone()),
-                Some(after) if after != before => {
+                Some(after) if !same_offer(before, after) => {
                     difference.altered.push((name.clone(), join(before), join(after)));
                 }
                 Some(_) => {}
@@ -105,6 +104,28 @@ impl MvpMemory {
         difference.added.extend(added.cloned());
         difference
     }
+}
+
+/// Packagers that measure write another BANDWIDTH at each load: up to a quarter more or less is the same offer, and the
+/// average is no part of it.
+fn same_offer(before: &BTreeSet<String>, after: &BTreeSet<String>) -> bool {
+    fn split(attributes: &str) -> (Option<u64>, &str) {
+        let Some(rest) = attributes.strip_prefix("BANDWIDTH=") else { return (None, attributes) };
+        let (rate, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+        (rate.parse().ok(), rest)
+    }
+    let near = |a: Option<u64>, b: Option<u64>| match (a, b) {
+        (Some(a), Some(b)) => a.abs_diff(b).saturating_mul(4) <= a.max(b),
+        (a, b) => a.is_none() && b.is_none(),
+    };
+    let sorted = |set: &BTreeSet<String>| {
+        let mut all: Vec<(String, Option<u64>)> =
+            set.iter().map(|text| split(text)).map(|(rate, rest)| (rest.to_owned(), rate)).collect();
+        all.sort();
+        all
+    };
+    let (before, after) = (sorted(before), sorted(after));
+    before.len() == after.len() && before.iter().zip(&after).all(|(a, b)| a.0 == b.0 && near(a.1, b.1))
 }
 
 impl Difference {

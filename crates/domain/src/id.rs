@@ -145,7 +145,7 @@ slug_id!(
 );
 slug_id!(
     /// Stable name of a rendition inside a stream, derived from what it is (type, codec, height, bandwidth,
-    /// language), never from its URL: `video-1080p-5000k`, `audio-eng`, `muxed`. Part of alarm identity.
+    /// language), never from its URL: `video-1080p`, `audio-eng`, `muxed`. Part of alarm identity.
     TrackId
 );
 

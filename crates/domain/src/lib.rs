@@ -19,6 +19,7 @@ pub mod probe;
 pub mod receiver;
 pub mod severity;
 pub mod time;
+pub mod track_name;
 pub mod verdict;
 
 pub use id::{ChannelId, ProbeId, ReceiverId, Slug, StreamId, TrackId};

@@ -9,7 +9,7 @@ crate::check! {
     /// Detects:       A multivariant playlist that offers something else than before: variants or renditions added, removed, altered.
     /// Matters:       Players that play keep the old list; a missing variant lowers quality for all who start.
     /// Usual causes:  A packager restart with another profile, an encoder output that was lost, a planned change.
-    /// Stays quiet:   When only order, host or query (tokens) differ, and while the document is malformed.
+    /// Stays quiet:   When only order, host, query (tokens) or measured bit rates differ, and while the document is malformed.
     id: "hls-mvp-changed", title: "Multivariant playlist changed", severity: Warning, hold: "EV", clear: "C1",
     since: "0.1", spec: [op()], input: MvpLoad, scope: Stream, params: {},
 }

@@ -61,7 +61,7 @@ fn the_newest_computed_segment_follows_the_clock() {
     let segment = track.computed(3).unwrap();
     assert_eq!((segment.number, segment.time), (10, 6_000));
     assert_eq!(track.resource(&segment).unwrap().url, "http://o.example/live/a/010.m4s");
-    assert_eq!(track.track.id.as_str(), "video-1k");
+    assert_eq!(track.track.id.as_str(), "video");
 }
 
 #[test]

@@ -1,9 +1,8 @@
 //! From the model of an MPD to [`Presentation`].
 
-use std::collections::HashMap;
-
 use ow_dash::{Mode, Mpd, Offset, Target, Window};
 use ow_domain::capture::{Track, TrackKind};
+use ow_domain::track_name::{Unnamed, name_tracks};
 use ow_domain::{Span, Time, TrackId};
 
 use super::view::{Address, Listed, Listing, PeriodView, Presentation, Resource, TimeSource, TrackView, runs};
@@ -45,7 +44,7 @@ impl Presentation {
                 tracks: Vec::new(),
             })
             .collect();
-        let mut found: Vec<Vec<Named>> = periods.iter().map(|_| Vec::new()).collect();
+        let mut found: Vec<Vec<TrackView>> = periods.iter().map(|_| Vec::new()).collect();
         for track in ow_dash::tracks(mpd, url) {
             let Some(of_period) = track.period_index.checked_sub(first).and_then(|i| found.get_mut(i)) else {
                 continue;
@@ -73,14 +72,7 @@ impl Presentation {
     }
 }
 
-/// A track under construction: wanted name, name that tells apart.
-struct Named {
-    name: String,
-    apart: String,
-    view: TrackView,
-}
-
-fn view(track: &ow_dash::Track<'_>, ast: Option<Time>, now: Time) -> Option<Named> {
+fn view(track: &ow_dash::Track<'_>, ast: Option<Time>, now: Time) -> Option<TrackView> {
     let kind = match track.content_type()? {
         "video" => TrackKind::Video,
         "audio" => TrackKind::Audio,
@@ -119,8 +111,7 @@ fn view(track: &ow_dash::Track<'_>, ast: Option<Time>, now: Time) -> Option<Name
         codecs: track.codecs().map(Into::into),
         language: track.lang().map(Into::into),
     };
-    let (name, apart) = names(&track_info, track.id());
-    let view = TrackView {
+    Some(TrackView {
         track: track_info,
         set: u32::try_from(track.set_index).unwrap_or(u32::MAX),
         representation: track.id().into(),
@@ -131,8 +122,7 @@ fn view(track: &ow_dash::Track<'_>, ast: Option<Time>, now: Time) -> Option<Name
         listing: if track.timescale == 0 { Listing::Nothing } else { listing },
         init: track.initialization().map(resource),
         address: address(track),
-    };
-    Some(Named { name, apart, view })
+    })
 }
 
 /// Listed segments; an open repeat ends with what is available now.
@@ -178,56 +168,9 @@ fn time_source(timing: &ow_dash::Descriptor, url: &str) -> Option<TimeSource> {
     }
 }
 
-/// Name by what the rendition is: the same in every Period, and after a restart of the packager.
-fn names(track: &Track, representation: &str) -> (String, String) {
-    let kind = match track.kind {
-        TrackKind::Video => "video",
-        TrackKind::Muxed => "muxed",
-        TrackKind::Audio => "audio",
-        TrackKind::Text => "text",
-        TrackKind::Trick => "trick",
-    };
-    let rate = track.bandwidth.map(|b| format!("-{}k", b.div_ceil(1_000))).unwrap_or_default();
-    let name = match track.kind {
-        TrackKind::Audio | TrackKind::Text if track.language.is_some() => {
-            format!("{kind}-{}", track.language.as_deref().unwrap_or_default())
-        }
-        _ => {
-            let height = track.height.map(|h| format!("-{h}p")).unwrap_or_default();
-            format!("{kind}{height}{rate}")
-        }
-    };
-    let codec = track.codecs.as_deref().and_then(|c| c.split('.').next()).unwrap_or_default();
-    let apart = match track.kind {
-        TrackKind::Audio | TrackKind::Text => format!("{name}{rate}-{codec}"),
-        _ => format!("{name}-{codec}"),
-    };
-    let apart = if representation.is_empty() { apart } else { format!("{apart}-{representation}") };
-    (name, apart)
-}
-
-/// All who share a plain name get the longer one, so that no name depends on the order. What is equal even then is
-/// counted.
-fn with_names(found: Vec<Named>) -> Vec<TrackView> {
-    let mut uses: HashMap<TrackId, usize> = HashMap::new();
-    for named in &found {
-        *uses.entry(TrackId::from_text(&named.name)).or_default() += 1;
-    }
-    let mut taken: Vec<TrackId> = Vec::with_capacity(found.len());
-    let mut out = Vec::with_capacity(found.len());
-    for Named { name, apart, mut view } in found {
-        let plain = TrackId::from_text(&name);
-        let shared = uses.get(&plain).is_some_and(|n| *n > 1);
-        let mut id = if shared { TrackId::from_text(&apart) } else { plain };
-        let mut n = 1;
-        while taken.contains(&id) {
-            n += 1;
-            let short: String = apart.chars().take(50).collect();
-            id = TrackId::from_text(&format!("{short}-{n}"));
-        }
-        taken.push(id.clone());
-        view.track.id = id;
-        out.push(view);
-    }
-    out
+/// The same names in every Period, and after a restart of the packager.
+fn with_names(found: Vec<TrackView>) -> Vec<TrackView> {
+    let unnamed = |view: &TrackView| Unnamed { track: view.track.clone(), label: view.representation.to_string() };
+    let named = name_tracks(found.iter().map(unnamed).collect());
+    found.into_iter().zip(named).map(|(view, track)| TrackView { track, ..view }).collect()
 }

@@ -1,9 +1,8 @@
 //! The renditions of a multivariant playlist, with names that stay the same over reloads and restarts.
 
-use std::collections::HashMap;
-
 use ow_domain::TrackId;
 use ow_domain::capture::{Track, TrackKind};
+use ow_domain::track_name::{Unnamed, name_tracks};
 use ow_hls::{MediaType, MultivariantPlaylist, Rendition, Variant};
 use url::Url;
 
@@ -27,17 +26,14 @@ impl TrackTable {
             Some(base) => base.join(uri).ok().map(String::from),
             None => None,
         };
-        // (wanted name, name that tells apart, track, url)
-        let mut found: Vec<(String, String, Track, String)> = Vec::new();
+        let mut found: Vec<(Unnamed, String)> = Vec::new();
         for variant in playlist.variants.iter().filter(|v| !v.uri.is_empty()) {
             let Some(url) = absolute(&variant.uri) else { continue };
-            if found.len() == MAX_TRACKS || found.iter().any(|(.., known)| *known == url) {
+            if found.len() == MAX_TRACKS || found.iter().any(|(_, known)| *known == url) {
                 continue;
             }
-            let track = of_variant(variant, playlist);
-            let name = variant_name(&track);
-            let apart = variant.codecs.join("-");
-            found.push((name.clone(), format!("{name}-{apart}"), track, url));
+            let label = variant.stable_variant_id.as_deref().unwrap_or_default().to_owned();
+            found.push((Unnamed { track: of_variant(variant, playlist), label }, url));
         }
         for rendition in &playlist.media {
             let kind = match rendition.media_type {
@@ -47,45 +43,20 @@ impl TrackTable {
                 MediaType::ClosedCaptions | MediaType::Other => continue,
             };
             let Some(url) = rendition.uri.as_deref().and_then(absolute) else { continue };
-            if found.len() == MAX_TRACKS || found.iter().any(|(.., known)| *known == url) {
+            if found.len() == MAX_TRACKS || found.iter().any(|(_, known)| *known == url) {
                 continue;
             }
-            let name = format!("{}-{}", kind_name(kind), rendition.language.as_deref().unwrap_or(&rendition.name));
-            let apart = format!("{name}-{}-{}", rendition.group_id, rendition.name);
-            found.push((name, apart, of_rendition(rendition, kind), url));
+            let label = format!("{}-{}", rendition.group_id, rendition.name);
+            found.push((Unnamed { track: of_rendition(rendition, kind), label }, url));
         }
-        Self { tracks: named(found) }
+        let (unnamed, urls): (Vec<Unnamed>, Vec<String>) = found.into_iter().unzip();
+        Self { tracks: name_tracks(unnamed).into_iter().zip(urls).collect() }
     }
 
     /// An entry that is itself a media playlist.
     pub fn single(url: &str) -> Self {
         Self { tracks: vec![(blank(TrackId::from_text("main"), TrackKind::Muxed), url.to_owned())] }
     }
-}
-
-/// Where a plain name is shared, all who share it get the longer one: so no name depends on the order. What is equal
-/// even then is counted.
-fn named(found: Vec<(String, String, Track, String)>) -> Vec<(Track, String)> {
-    let mut uses: HashMap<TrackId, usize> = HashMap::new();
-    for (name, ..) in &found {
-        *uses.entry(TrackId::from_text(name)).or_default() += 1;
-    }
-    let mut taken: HashMap<TrackId, usize> = HashMap::new();
-    let mut out = Vec::with_capacity(found.len());
-    for (name, apart, track, url) in found {
-        let plain = TrackId::from_text(&name);
-        let mut id = if uses[&plain] > 1 { TrackId::from_text(&apart) } else { plain };
-        let mut n = 1;
-        while taken.contains_key(&id) {
-            n += 1;
-            // Cut first: a counter beyond the end of a long name would be lost.
-            let short: String = apart.chars().take(50).collect();
-            id = TrackId::from_text(&format!("{short}-{n}"));
-        }
-        taken.insert(id.clone(), n);
-        out.push((Track { id, ..track }, url));
-    }
-    out
 }
 
 fn of_variant(variant: &Variant, playlist: &MultivariantPlaylist) -> Track {
@@ -141,27 +112,6 @@ fn blank(id: TrackId, kind: TrackKind) -> Track {
     }
 }
 
-const fn kind_name(kind: TrackKind) -> &'static str {
-    match kind {
-        TrackKind::Video => "video",
-        TrackKind::Muxed => "muxed",
-        TrackKind::Audio => "audio",
-        TrackKind::Text => "text",
-        TrackKind::Trick => "trick",
-    }
-}
-
-fn variant_name(track: &Track) -> String {
-    let mut name = kind_name(track.kind).to_owned();
-    if let Some(height) = track.height {
-        name.push_str(&format!("-{height}p"));
-    }
-    if let Some(bandwidth) = track.bandwidth {
-        name.push_str(&format!("-{}k", bandwidth.div_ceil(1_000)));
-    }
-    name
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,10 +130,7 @@ mod tests {
         check(
             "#EXT-X-STREAM-INF:BANDWIDTH=5000000,RESOLUTION=1920x1080,CODECS=\"avc1.640028,mp4a.40.2\"\nhi/i.m3u8\n\
              #EXT-X-STREAM-INF:BANDWIDTH=128000,CODECS=\"mp4a.40.2\"\naudio.m3u8\n",
-            &[
-                ("muxed-1080p-5000k", Muxed, "http://o/live/a/hi/i.m3u8"),
-                ("audio-128k", Audio, "http://o/live/a/audio.m3u8"),
-            ],
+            &[("muxed-1080p", Muxed, "http://o/live/a/hi/i.m3u8"), ("audio", Audio, "http://o/live/a/audio.m3u8")],
         );
         check(
             "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",NAME=\"English\",LANGUAGE=\"en\",URI=\"en.m3u8\"\n\
@@ -191,7 +138,7 @@ mod tests {
              #EXT-X-STREAM-INF:BANDWIDTH=900500,RESOLUTION=640x360,CODECS=\"avc1.4d401e,mp4a.40.2\",AUDIO=\"a\"\nlow.m3u8\n\
              #EXT-X-STREAM-INF:BANDWIDTH=950000,RESOLUTION=640x360,CODECS=\"avc1.4d401e,ec-3\",AUDIO=\"b\"\nlow.m3u8\n",
             &[
-                ("video-360p-901k", Video, "http://o/live/a/low.m3u8"),
+                ("video-360p", Video, "http://o/live/a/low.m3u8"),
                 ("audio-en", Audio, "http://o/live/a/en.m3u8"),
                 ("text-vi", Text, "http://o/vi.m3u8"),
             ],
@@ -203,8 +150,8 @@ mod tests {
              #EXT-X-STREAM-INF:BANDWIDTH=1000,AUDIO=\"lo\"\na.m3u8\n\
              #EXT-X-STREAM-INF:BANDWIDTH=1000,AUDIO=\"lo\"\nb.m3u8\n",
             &[
-                ("video-1k", Video, "http://o/live/a/a.m3u8"),
-                ("video-1k-2", Video, "http://o/live/a/b.m3u8"),
+                ("video-1", Video, "http://o/live/a/a.m3u8"),
+                ("video-2", Video, "http://o/live/a/b.m3u8"),
                 ("audio-en-lo-e", Audio, "http://o/live/a/lo.m3u8"),
                 ("audio-en-hi-e", Audio, "http://o/live/a/hi.m3u8"),
             ],

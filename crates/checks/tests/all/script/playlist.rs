@@ -101,7 +101,8 @@ pub fn multivariant(words: &Words<'_>) -> String {
     let audio = words.options.get("audio").map(|g| format!(",AUDIO=\"{g}\"")).unwrap_or_default();
     for height in words.words[3].split(',') {
         let height: u32 = height.parse().unwrap();
-        let (bandwidth, width) = (height * 4_000, height * 16 / 9);
+        let rate = words.number("rate").unwrap_or(1.0);
+        let (bandwidth, width) = ((f64::from(height * 4_000) * rate).round() as u64, height * 16 / 9);
         text.push_str(&format!("#EXT-X-STREAM-INF:BANDWIDTH={bandwidth},AVERAGE-BANDWIDTH={bandwidth},CODECS=\"avc1.64001f,mp4a.40.2\",FRAME-RATE=25.000,RESOLUTION={width}x{height}{audio}\n"));
         if words.has("broken") {
             text.push_str("#EXT-X-INDEPENDENT-SEGMENTS\n");
