@@ -90,6 +90,9 @@ fn synthetic(i: u64) -> Option<Capture> {
             independent: true,
             from_edge: 0,
             key_method: None,
+            key_ids: Vec::new(),
+            has_map: Some(false),
+            early: None,
             dash: None,
         }),
         exchange: Exchange {

@@ -179,9 +179,46 @@ pub struct Promised {
     /// `METHOD` of the key in force when not NONE.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_method: Option<String>,
+    /// Key ids that the manifest declares for it, 32 hex digits each in the order of the text; empty where it names none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub key_ids: Vec<String>,
+    /// An `EXT-X-MAP` applies to the segment (HLS); absent where nobody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub has_map: Option<bool>,
+    /// Tries of an HLS segment that was not there when it was listed; absent where the first one got it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub early: Option<EarlyTries>,
     /// Place and availability of a DASH segment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dash: Option<DashPromise>,
+}
+
+impl Promised {
+    /// Tries before this one that answered that the object is not there yet.
+    pub fn n_early(&self) -> u32 {
+        self.early.as_ref().map_or(0, |e| e.n).max(self.dash.as_ref().map_or(0, |d| d.n_early))
+    }
+}
+
+/// How the probe asked for an HLS segment that was listed and not there (RFC 8216 6.2.1).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct EarlyTries {
+    /// Tries before this one.
+    pub n: u32,
+    /// When the last of these was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<Time>,
+    /// Status and address of its answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote_addr: Option<String>,
+    /// The last of these came from a cache that had kept the error (`Age`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub from_cache: bool,
+    /// This one failed as well, and the probe asks again; the last try of all is a second try on a new connection.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub waits: bool,
 }
 
 /// What an MPD said of a segment, and how the probe asked for it at its availability time (ISO/IEC 23009-1 5.3.9.5.3).

@@ -396,3 +396,33 @@ async fn a_late_segment_of_dash_is_asked_for_until_it_comes() {
     assert!(late > Span::ZERO && late < Span::from_millis(1_400), "{late}");
     assert!(good.exchange.t_req - dash(good).last_early.unwrap() >= Span::from_millis(250));
 }
+
+#[tokio::test]
+async fn a_segment_of_hls_that_is_listed_early_is_asked_for_until_it_comes() {
+    let origin = origin().await;
+    origin.faults.add(FaultSpec::new(FaultKind::SegmentLate { by_ms: 700 })).unwrap();
+    let mut watching = Watching::start(job(1, vec![stream("ts", origin.hls_ts("one"), Depth::Full)]));
+    let came = |c: &&Capture| {
+        c.exchange.status() == Some(200) && c.promised.as_ref().and_then(|p| p.early.as_ref()).is_some_and(|e| e.n > 0)
+    };
+    watching
+        .until("a segment that came after early tries", |seen| of(seen, ObjectKind::Segment).any(|c| came(&c)))
+        .await;
+    let seen = watching.end().await;
+    let good = of(&seen, ObjectKind::Segment).find(came).unwrap();
+    let promised = good.promised.clone().unwrap();
+    let early = promised.early.unwrap();
+    let tries: Vec<&Capture> = of(&seen, ObjectKind::Segment)
+        .filter(|c| c.exchange.url == good.exchange.url && c.track == good.track && !c.extra)
+        .collect();
+    assert_eq!(tries.len() as u32, early.n + 1, "each try is a capture");
+    for pair in tries.windows(2) {
+        assert!(pair[0].promised.as_ref().and_then(|p| p.early.as_ref()).is_some_and(|e| e.waits) && !pair[0].retry);
+        assert_eq!(pair[0].exchange.status(), Some(404));
+        assert!(pair[1].exchange.t_req - pair[0].exchange.t_req >= Span::from_millis(250), "the step of the ladder");
+    }
+    assert!(!early.waits && early.status == Some(404) && early.remote_addr.is_some() && !early.from_cache);
+    let late = early.last.unwrap() - promised.listed_at;
+    assert!(late < Span::from_millis(1_500), "{late}");
+    assert_eq!(promised.has_map, Some(false), "a transport stream without EXT-X-MAP");
+}

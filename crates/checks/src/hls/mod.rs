@@ -30,6 +30,7 @@ mod publish_burst;
 mod publish_jitter;
 mod publish_too_fast;
 mod segment_duplicate_uri;
+mod segment_listed_early;
 mod segment_rewritten;
 mod sequence_shift;
 mod stale_copy_served;
@@ -75,6 +76,7 @@ pub(crate) const CHECKS: &[&CheckDef] = &[
     &pdt_after_discontinuity_missing::CHECK,
     &byterange_invalid::CHECK,
     &segment_duplicate_uri::CHECK,
+    &segment_listed_early::CHECK,
     &daterange_invalid::CHECK,
     &daterange_mutated::CHECK,
     &daterange_id_reuse::CHECK,

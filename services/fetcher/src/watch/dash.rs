@@ -17,9 +17,11 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::budget::Priority;
-use super::hls::{HEAD_BYTES, InitSlot, MAX_INITS, MAX_WAITING, manifest};
+use super::hls::{HEAD_BYTES, InitSlot, MAX_INITS, MAX_KEY_IDS, MAX_WAITING, manifest, normal_key_id};
 use super::transfer::{Ask, Channel, ManifestAnswer};
 
+/// Representations with key ids that are remembered.
+const MAX_KNOWN: usize = 4_096;
 /// Most of an index whose end is not known.
 const INDEX_BYTES: u64 = 1 << 20;
 /// Init sections of all renditions together.
@@ -38,6 +40,7 @@ pub(super) async fn run(channel: Arc<Channel>, stream: Arc<StreamJob>) {
         etag: None,
         asked: None,
         inits: HashMap::new(),
+        key_ids: HashMap::new(),
         n_waiting: 0,
         requests: JoinSet::new(),
     };
@@ -52,6 +55,8 @@ struct Watcher {
     etag: Option<String>,
     asked: Option<String>,
     inits: HashMap<Resource, InitSlot>,
+    /// Key ids that the MPD declares by Period and Representation.
+    key_ids: HashMap<(String, String), Vec<String>>,
     n_waiting: usize,
     /// Requests under way; dropped with the watcher.
     requests: JoinSet<Done>,
@@ -144,6 +149,7 @@ impl Watcher {
         match document.as_ref().and_then(|document| document.as_mpd()).filter(|mpd| !mpd.periods.is_empty()) {
             Some(mpd) => {
                 self.etag = exchange.header("etag").map(Into::into);
+                self.key_ids = key_ids(mpd);
                 let presentation = Presentation::read(mpd, exchange.base_url(), exchange.t_end);
                 self.plan.on_mpd(times, presentation);
             }
@@ -239,6 +245,7 @@ impl Watcher {
     }
 
     fn promised(&self, segment: &DashSegment) -> Promised {
+        let of = (segment.promise.period.clone(), segment.promise.representation.clone());
         Promised {
             number: Some(segment.number),
             duration_us: Some(segment.duration.micros()),
@@ -248,6 +255,9 @@ impl Watcher {
             independent: false,
             from_edge: segment.from_edge,
             key_method: None,
+            key_ids: self.key_ids.get(&of).cloned().unwrap_or_default(),
+            has_map: None,
+            early: None,
             dash: Some(segment.promise.clone()),
         }
     }
@@ -288,6 +298,34 @@ impl Watcher {
     }
 }
 
+/// `cenc:default_KID` of what applies to each Representation: its own ContentProtection, that of its set and of its Period.
+fn key_ids(mpd: &ow_dash::Mpd) -> HashMap<(String, String), Vec<String>> {
+    let mut known = HashMap::new();
+    for (n, period) in mpd.periods.iter().enumerate() {
+        let label = period.id.as_ref().map_or_else(|| format!("#{n}"), |id| id.value.to_string());
+        for set in &period.adaptation_sets {
+            for representation in &set.representations {
+                let levels = [
+                    &representation.common.content_protections,
+                    &set.common.content_protections,
+                    &period.content_protections,
+                ];
+                let texts = levels.into_iter().flatten().filter_map(|p| p.default_kid.as_ref());
+                let mut ids: Vec<String> =
+                    texts.flat_map(|at| at.value.split_whitespace()).filter_map(normal_key_id).collect();
+                ids.sort_unstable();
+                ids.dedup();
+                ids.truncate(MAX_KEY_IDS);
+                let id = representation.id.as_ref().map_or_else(String::new, |id| id.value.to_string());
+                if !ids.is_empty() && known.len() < MAX_KNOWN {
+                    known.insert((label.clone(), id), ids);
+                }
+            }
+        }
+    }
+    known
+}
+
 fn range(resource: &Resource) -> Option<(u64, u64)> {
     let (first, last) = resource.range?;
     Some((first, last.unwrap_or_else(|| first.saturating_add(INDEX_BYTES - 1))))
@@ -300,5 +338,29 @@ fn failure(exchange: &Exchange) -> PollFailure {
         gone: matches!(exchange.status(), Some(404 | 410)),
         // The form in seconds only: a date would be measured with the server's clock.
         retry_after: exchange.header("retry-after").and_then(|text| text.trim().parse().ok()).map(Span::from_secs),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::key_ids;
+
+    #[test]
+    fn key_ids_are_those_of_all_levels() {
+        let kid = |text: &str| format!(r#"<ContentProtection schemeIdUri="x" cenc:default_KID="{text}"/>"#);
+        let text = format!(
+            r#"<MPD xmlns:cenc="urn:mpeg:cenc:2013"><Period><AdaptationSet>{}<Representation id="v1"/><Representation id="v2">{}{}</Representation>
+            </AdaptationSet></Period><Period id="p"><AdaptationSet><Representation id="v1"/></AdaptationSet></Period></MPD>"#,
+            kid("00112233-4455-6677-8899-AABBCCDDEEFF"),
+            kid("10112233-4455-6677-8899-aabbccddeeff no-key 10112233-4455-6677-8899-aabbccddeeff"),
+            kid("10112233-4455"),
+        );
+        let document = ow_dash::parse(text.as_bytes()).0;
+        let ids = key_ids(document.as_mpd().unwrap());
+        let of = |period: &str, name: &str| ids.get(&(period.to_owned(), name.to_owned())).cloned().unwrap_or_default();
+        let first = "00112233445566778899aabbccddeeff";
+        assert_eq!(of("#0", "v1"), [first]);
+        assert_eq!(of("#0", "v2"), [first, "10112233445566778899aabbccddeeff"]);
+        assert!(of("p", "v1").is_empty());
     }
 }

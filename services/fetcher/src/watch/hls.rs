@@ -25,6 +25,8 @@ pub(super) const MAX_WAITING: usize = 256;
 pub(super) const MAX_INITS: usize = 16;
 /// Bytes of a segment with depth `head`: PAT, PMT and the first picture's parameter sets, or `moof`.
 pub(super) const HEAD_BYTES: u64 = 64 << 10;
+/// Key ids told of one segment.
+pub(super) const MAX_KEY_IDS: usize = 16;
 /// Usual time limit of a request for a key.
 const KEY_PATIENCE: Span = Span::from_secs(10);
 
@@ -268,6 +270,9 @@ impl Watcher {
                 independent: false,
                 from_edge: 0,
                 key_method: Some(key.method),
+                key_ids: Vec::new(),
+                has_map: None,
+                early: None,
                 dash: None,
             };
             self.requests.spawn(async move {
@@ -330,6 +335,9 @@ impl Watcher {
             independent: false,
             from_edge: 0,
             key_method: key_method(segment),
+            key_ids: key_ids(segment),
+            has_map: None,
+            early: None,
             dash: None,
         };
         self.n_waiting += 1;
@@ -376,6 +384,9 @@ impl Watcher {
             independent: independent || self.independent,
             from_edge: planned.from_edge,
             key_method: key_method(segment),
+            key_ids: key_ids(segment),
+            has_map: Some(segment.map.is_some()),
+            early: None,
             dash: None,
         };
         let cut = (self.stream.depth == Depth::Head).then_some(HEAD_BYTES);
@@ -441,6 +452,24 @@ fn range_of(range: ByteRange) -> Option<(u64, u64)> {
 fn key_method(segment: &Segment) -> Option<String> {
     let mut keys = segment.keys.as_deref().unwrap_or_default().iter();
     keys.find(|key| key.method != KeyMethod::None).map(|key| key.method.as_str().to_owned())
+}
+
+/// KEYID of the keys in force, those of different DRM systems once.
+fn key_ids(segment: &Segment) -> Vec<String> {
+    let keys = segment.keys.as_deref().unwrap_or_default().iter().filter(|key| key.method != KeyMethod::None);
+    let mut ids: Vec<String> = keys.filter_map(|key| normal_key_id(key.attributes.str("KEYID")?)).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids.truncate(MAX_KEY_IDS);
+    ids
+}
+
+/// 32 hex digits in lower case; `None` for what is no key id.
+pub(super) fn normal_key_id(text: &str) -> Option<String> {
+    let text = text.trim();
+    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
+    let digits: String = digits.chars().filter(|c| *c != '-').map(|c| c.to_ascii_lowercase()).collect();
+    (digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_hexdigit())).then_some(digits)
 }
 
 fn failure(exchange: &Exchange) -> PollFailure {

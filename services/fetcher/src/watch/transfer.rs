@@ -22,6 +22,8 @@ use crate::own::OwnWatch;
 
 /// Second try of a listed object (`segment_retry_ms`).
 const RETRY_AFTER: Duration = Duration::from_millis(500);
+/// At least so long a segment that was listed early is waited for.
+const LISTED_EARLY_MIN: Span = Span::from_secs(2);
 /// Larger than any key; what is longer is none.
 const MAX_KEY_BYTES: u64 = 4 << 10;
 /// Headers of the answer with a key that say nothing of its bytes.
@@ -221,7 +223,10 @@ impl Channel {
             self.options.own.received(&exchange);
             self.options.own.explain(&exchange).await;
             let good = exchange.is_complete_success();
-            let early = next_early_try(&ask, &exchange);
+            let early = match ask.promised.as_ref().is_some_and(|p| p.dash.is_some()) {
+                true => next_early_try(&ask, &exchange),
+                false => next_listed_try(&ask, &exchange),
+            };
             let again = !good && !ask.retry && !early.was_early() && may_try_again(&exchange);
             let mut capture = capture(&job, &ask, exchange);
             let read = matches!(&capture.exchange.outcome, Outcome::Response(r) if matches!(r.status, 200 | 206));
@@ -235,7 +240,13 @@ impl Channel {
             if let Some(dash) = capture.promised.as_mut().and_then(|p| p.dash.as_mut()) {
                 dash.gives_up = early == Early::Last;
             }
+            if let (Some(promised), Early::Again(_)) = (capture.promised.as_mut().filter(|p| p.dash.is_none()), early) {
+                promised.early.get_or_insert_default().waits = true;
+            }
             let t_req = capture.exchange.t_req;
+            if let (Some(promised), Early::Again(_)) = (ask.promised.as_mut().filter(|p| p.dash.is_none()), early) {
+                count_early(promised, &capture.exchange);
+            }
             capture.clock_uncertainty_us = self.options.own.uncertainty_us();
             let _ = self.out.send(capture).await;
             if let Early::Again(at) = early {
@@ -282,6 +293,41 @@ impl Channel {
         let _ = self.out.send(capture).await;
         worked
     }
+}
+
+/// Asks again on the ladder of DASH, for a duration and a half; then once more as for any failure. Only for the newest segment, asked
+/// for when it was listed (CHECKS `hls-segment-listed-early`).
+fn next_listed_try(ask: &Ask<'_>, exchange: &Exchange) -> Early {
+    let Some((promised, duration)) = ask.promised.as_ref().and_then(|p| Some((p, Span::from_micros(p.duration_us?))))
+    else {
+        return Early::No;
+    };
+    let is_newest = ask.object == ObjectKind::Segment && promised.from_edge == 0 && promised.number.is_some();
+    let waited = exchange.t_req - promised.listed_at;
+    let at_once = promised.early.is_some() || waited <= duration.mul_ratio(1, 2);
+    if !is_newest
+        || !at_once
+        || ask.extra
+        || ask.retry
+        || !matches!(exchange.status(), Some(400 | 403 | 404 | 410 | 425))
+    {
+        return Early::No;
+    }
+    let until = promised.listed_at + duration.mul_ratio(3, 2).max(LISTED_EARLY_MIN);
+    match early_retry(promised.listed_at, duration, exchange.t_req) {
+        Some(at) if at <= until => Early::Again(at.max(exchange.t_end)),
+        _ => Early::No,
+    }
+}
+
+/// Remembers a try that was too early for those after it.
+fn count_early(promised: &mut Promised, exchange: &Exchange) {
+    let early = promised.early.get_or_insert_default();
+    early.n = early.n.saturating_add(1);
+    early.last = Some(exchange.t_req);
+    early.status = exchange.status();
+    early.remote_addr.clone_from(&exchange.remote_addr);
+    early.from_cache = exchange.header("age").and_then(|age| age.trim().parse::<u64>().ok()).is_some_and(|age| age > 0);
 }
 
 /// A segment of DASH that is not there at its availability time is asked for again, until it is certainly late.

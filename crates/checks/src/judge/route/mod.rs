@@ -297,8 +297,7 @@ fn remember_segment(stream: &mut StreamMemory, capture: &Capture, track: Option<
     if capture.object == ObjectKind::Segment && !capture.extra {
         let object = short_hash(&capture.exchange.url_without_query());
         let failed = response(capture).is_none_or(|r| r.status >= 400);
-        let dash = capture.promised.as_ref().and_then(|p| p.dash.as_ref());
-        let again = capture.retry || dash.is_some_and(|dash| dash.n_early > 0);
+        let again = capture.retry || capture.promised.as_ref().is_some_and(|p| p.n_early() > 0);
         let load = SegmentLoad { track: track.map(|t| t.id.clone()), object, failed };
         let first_try = stream.segments.iter_mut().find(|s| s.object == object && s.track == load.track);
         match first_try {

@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 
 use ow_checks::{ChannelJudge, Finding};
 use ow_domain::capture::{
-    BodyEnd, Capture, Exchange, Failure, FailureKind, ManifestBody, ObjectKind, Outcome, Phase, Promised, Protocol,
-    Response, Timings, TlsFacts, Track, TrackKind,
+    BodyEnd, Capture, EarlyTries, Exchange, Failure, FailureKind, ManifestBody, ObjectKind, Outcome, Phase, Promised,
+    Protocol, Response, Timings, TlsFacts, Track, TrackKind,
 };
 use ow_domain::job::{FetchLimits, StreamJob};
 use ow_domain::policy::{ChannelClass, ChannelPolicy, CheckSettings};
@@ -346,10 +346,15 @@ fn capture(words: &Words<'_>, at: Time, seq: u64) -> Capture {
             duration_us: Some(Span::from_secs_f64(words.number("dur").unwrap_or(6.0)).micros()),
             byte_range: None,
             discontinuity: words.has("disc"),
-            listed_at: at,
+            listed_at: at + -Span::from_secs_f64(words.number("listed").unwrap_or(0.0)),
             independent: words.has("independent"),
             from_edge: 0,
             key_method: words.options.get("key").map(|v| (*v).to_owned()),
+            key_ids: words.options.get("kids").map(|k| k.split(',').map(str::to_owned).collect()).unwrap_or_default(),
+            has_map: (is_segment && !words.has("no-map") && words.has("mp4"))
+                .then_some(true)
+                .or(words.has("no-map").then_some(false)),
+            early: early(words, at),
             dash: mp4::promise(words),
         }),
         exchange: Exchange {
@@ -381,6 +386,20 @@ fn capture(words: &Words<'_>, at: Time, seq: u64) -> Capture {
         late_polls: words.number("late").unwrap_or(0.0) as u32,
         probe_facts: None,
     }
+}
+
+/// `listed-early=0.75 tries=3`: the last try that failed, so long after the segment was listed; `waits`, `cached`.
+fn early(words: &Words<'_>, at: Time) -> Option<EarlyTries> {
+    let listed = words.number("listed").unwrap_or(0.0);
+    let last = words.number("listed-early").map(|late| at + Span::from_secs_f64(late - listed));
+    (last.is_some() || words.has("waits")).then(|| EarlyTries {
+        n: words.number("tries").unwrap_or(0.0) as u32,
+        last,
+        status: last.map(|_| 404),
+        remote_addr: last.map(|_| "192.0.2.8:80".into()),
+        from_cache: words.has("cached"),
+        waits: words.has("waits"),
+    })
 }
 
 /// The rendition as the manifest declares it: `bandwidth= average= codecs= res= lang= frame-rate= video-range= declared-channels= muxed`.
