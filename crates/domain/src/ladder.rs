@@ -168,7 +168,9 @@ words!(
 );
 
 words!(
+    #[derive(Default)]
     AudioRole {
+        #[default]
         Main = "main",
         /// Audio description for people who do not see the picture.
         Description = "description",
@@ -180,7 +182,9 @@ words!(
 );
 
 words!(
+    #[derive(Default)]
     TextKind {
+        #[default]
         Subtitles = "subtitles",
         /// For people who do not hear; CEA-608 and 708 included.
         Captions = "captions",
@@ -190,18 +194,6 @@ words!(
 );
 
 words!(DrmSystem { Widevine = "widevine", PlayReady = "playready", FairPlay = "fairplay", ClearKey = "clearkey" });
-
-impl Default for AudioRole {
-    fn default() -> Self {
-        Self::Main
-    }
-}
-
-impl Default for TextKind {
-    fn default() -> Self {
-        Self::Subtitles
-    }
-}
 
 impl VideoRung {
     /// `1920x1080`.

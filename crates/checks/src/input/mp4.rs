@@ -44,7 +44,7 @@ pub(crate) fn init<'a>(load: &MediaLoad<'a>) -> Option<(&'a SegmentFacts, &'a Mp
 }
 
 /// Each run with what is known of its samples.
-pub(crate) fn runs<'a>(facts: &'a SegmentFacts) -> impl Iterator<Item = (&'a Mp4Run, &'a ElementaryFacts)> {
+pub(crate) fn runs(facts: &SegmentFacts) -> impl Iterator<Item = (&Mp4Run, &ElementaryFacts)> {
     let runs = facts.mp4.iter().flat_map(|mp4| &mp4.runs);
     runs.filter_map(|run| Some((run, facts.elementary.iter().find(|e| e.id == run.track_id)?)))
 }

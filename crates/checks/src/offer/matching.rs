@@ -23,7 +23,7 @@ pub struct Matched {
 impl Matched {
     pub fn new(contract: &LadderContract, ladder: &Ladder) -> Self {
         let video = assign(contract.video.len(), ladder.video.len(), |want, have| {
-            Some(video_cost(contract.video.get(want)?, ladder.video.get(have)?)?)
+            video_cost(contract.video.get(want)?, ladder.video.get(have)?)
         });
         let audio = assign(contract.audio.len(), ladder.audio.len(), |want, have| {
             audio_cost(contract.audio.get(want)?, ladder.audio.get(have)?)

@@ -60,7 +60,7 @@ pub(crate) fn prft(body: &[u8]) -> Option<ProducerTime> {
     let track_id = f.u32()?;
     let (seconds, fraction) = (i64::from(f.u32()?), i64::from(f.u32()?));
     let media_time = if version == 0 { u64::from(f.u32()?) } else { f.u64()? };
-    let utc_us = (seconds - NTP_TO_UNIX) * 1_000_000 + (fraction * 1_000_000 >> 32);
+    let utc_us = (seconds - NTP_TO_UNIX) * 1_000_000 + ((fraction * 1_000_000) >> 32);
     Some(ProducerTime { track_id, utc_us, media_time, flags })
 }
 

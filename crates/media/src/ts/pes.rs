@@ -326,7 +326,6 @@ impl Stream {
                 self.n_walk_errors.saturating_add(self.audio.as_ref().map_or(0, |a| a.n_sync_errors))
             },
             payload_digest: std::mem::take(&mut self.digest).finish(),
-            ..ElementaryFacts::default()
         }
     }
 }

@@ -51,7 +51,7 @@ fn read(answer: &[u8], sent: Time, received: Time) -> Option<ClockFacts> {
     }
     let short = |at: usize| -> Option<i64> {
         let bytes: [u8; 4] = answer.get(at..at + 4)?.try_into().ok()?;
-        Some(i64::from(u32::from_be_bytes(bytes)) * 1_000_000 >> 16)
+        Some((i64::from(u32::from_be_bytes(bytes)) * 1_000_000) >> 16)
     };
     let (root_delay, root_dispersion) = (short(4)?, short(8)?);
     let (arrived, left) = (from_ntp(answer.get(32..40)?)?, from_ntp(answer.get(40..48)?)?);
@@ -84,7 +84,7 @@ fn from_ntp(bytes: &[u8]) -> Option<Time> {
     }
     // The count wraps in 2036: small numbers are of the next era.
     let seconds = if seconds < 1 << 31 { seconds + (1 << 32) } else { seconds };
-    Some(Time::from_unix_micros((seconds - TO_UNIX) * 1_000_000 + (fraction * 1_000_000 >> 32)))
+    Some(Time::from_unix_micros((seconds - TO_UNIX) * 1_000_000 + ((fraction * 1_000_000) >> 32)))
 }
 
 #[cfg(test)]

@@ -67,10 +67,10 @@ pub fn init(words: &Words<'_>) -> SegmentFacts {
     let protected = entries.iter().any(|e| e.starts_with("enc"));
     let protection = protected.then(|| Mp4Protection {
         scheme: Some(text(words, "scheme", "cbcs")),
-        is_protected: Some(!words.options.get("tenc").is_some_and(|t| *t == "clear")),
+        is_protected: Some(words.options.get("tenc").is_none_or(|t| *t != "clear")),
         kid: Some(text(words, "kid", "00112233445566778899aabbccddeeff")),
         iv_bytes: int(words, "iv").unwrap_or(0) as u8,
-        constant_iv_bytes: words.options.get("iv").is_none().then_some(16),
+        constant_iv_bytes: (!words.options.contains_key("iv")).then_some(16),
         pattern: Some((1, 9)),
     });
     let encrypted = protection.as_ref().is_some_and(|p| p.is_protected == Some(true));
@@ -138,7 +138,7 @@ pub fn segment(words: &Words<'_>) -> SegmentFacts {
     let n = (media * fps).round() as u32;
     let unit = ticks(1.0 / fps);
     let end = dts.map(|dts| dts + ticks(media));
-    let knows_init = !words.options.get("init").is_some_and(|i| *i == "none");
+    let knows_init = words.options.get("init").is_none_or(|i| *i != "none");
     let is_protected = words.options.get("protected").map(|p| *p == "yes");
     let run = Mp4Run {
         track_id: id,
