@@ -38,6 +38,8 @@ pub struct Subject {
     pub lasts: Duration,
     /// The rules that Apple's authoring specification adds are judged too.
     pub apple_rules: bool,
+    /// Longest time between advertisement breaks, seconds.
+    pub ad_break_interval_s: Option<f64>,
 }
 
 /// A check that failed, in one place.
@@ -188,7 +190,7 @@ fn policy(subject: &Subject) -> Result<ChannelPolicy> {
     // All else as where nothing is configured.
     let policy = json!({
         "channel": CHANNEL, "name": CHANNEL, "revision": 1, "enabled": true, "streams": [stream], "probes": ["suite"],
-        "checks": {"apple_rules": subject.apple_rules},
+        "checks": {"apple_rules": subject.apple_rules, "ad_break_interval_s": subject.ad_break_interval_s},
     });
     serde_json::from_value(policy).context("the policy of the suite")
 }

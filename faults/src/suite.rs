@@ -29,6 +29,10 @@ const NEAR_US: i64 = 100_000_000;
 /// Faults only by the rules of Apple's authoring specification, which a template asks for.
 const APPLE_RULES: &[&str] = &["F17"];
 
+/// Origins with advertisement breaks have one a minute; the template says so where the rhythm is the fault.
+const AD_RHYTHM: &[&str] = &["F72"];
+const AD_BREAK_INTERVAL_S: f64 = 60.0;
+
 /// What came of one fault.
 #[derive(Debug, Clone)]
 pub struct Outcome {
@@ -65,7 +69,15 @@ pub fn clean(profile: Profile, origin: OriginConfig, lasts: Duration) -> Result<
 
 fn subject(profile: Profile, origin: OriginConfig, start_us: i64, lasts: Duration) -> Subject {
     let protocol = if profile.is_dash() { Protocol::Dash } else { Protocol::Hls };
-    Subject { origin, entry: profile.entry("ch1"), protocol, start_us, lasts, apple_rules: false }
+    Subject {
+        origin,
+        entry: profile.entry("ch1"),
+        protocol,
+        start_us,
+        lasts,
+        apple_rules: false,
+        ad_break_interval_s: None,
+    }
 }
 
 /// Plays one fault.
@@ -85,7 +97,8 @@ pub fn run(fault: &'static NamedFault) -> Result<Outcome> {
     let after = if fault.always { Duration::ZERO } else { AFTER };
     let watched = subject(fault.profile, origin, start_us, lead + lasts + after);
     let apple_rules = APPLE_RULES.contains(&fault.id.as_str());
-    let played = play(&Subject { apple_rules, ..watched })?;
+    let ad_break_interval_s = AD_RHYTHM.contains(&fault.id.as_str()).then_some(AD_BREAK_INTERVAL_S);
+    let played = play(&Subject { apple_rules, ad_break_interval_s, ..watched })?;
     Ok(judge(fault, played, span(lead), span(lead + lasts)))
 }
 

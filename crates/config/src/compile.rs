@@ -214,7 +214,7 @@ pub(crate) fn checks(spec: &Value) -> Result<CheckSettings, String> {
         #[expect(clippy::cast_precision_loss, reason = "at most 30 days in milliseconds")]
         let (field, value) = match key.as_str() {
             "dvrWindow" => ("dvr_window_s".to_owned(), Value::from(seconds()?.div_ceil(1000))),
-            "latencyMax" | "startupGrace" | "eventTtl" => {
+            "adBreakInterval" | "latencyMax" | "startupGrace" | "eventTtl" => {
                 (format!("{}_s", snake(key)), Value::from(seconds()? as f64 / 1e3))
             }
             _ => (snake(key), value.clone()),

@@ -170,6 +170,7 @@ const CHECKS: &[Field] = &[
     ),
     Field::optional("tokenParams", Shape::List { of: &Shape::Text { max: 64 }, min: 0, max: 32 }, "[token, expires]"),
     Field::optional("dvrWindow", Shape::Duration { min: 1_000, max: 720 * HOUR }, "2h"),
+    Field::optional("adBreakInterval", Shape::Duration { min: 1_000, max: 24 * HOUR }, "20m"),
     Field::optional("latencyMax", Shape::Duration { min: 100, max: 24 * HOUR }, "30s"),
     Field::optional("startupGrace", Shape::Duration { min: 0, max: HOUR }, "30s"),
     Field::optional("eventTtl", Shape::Duration { min: 1_000, max: 24 * HOUR }, "5m"),

@@ -95,6 +95,9 @@ pub struct CheckSettings {
     /// Expected DVR window in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dvr_window_s: Option<u32>,
+    /// Longest time between advertisement breaks in seconds, where the channel has a rhythm of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ad_break_interval_s: Option<f64>,
     /// Upper limit of live latency in seconds; default 6 target durations.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency_max_s: Option<f64>,

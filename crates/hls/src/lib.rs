@@ -14,6 +14,7 @@ mod media;
 mod model;
 mod multivariant;
 mod parser;
+mod scte35;
 mod sniff;
 mod value;
 mod variables;
@@ -25,6 +26,10 @@ pub use issue::{Issue, IssueFamily, IssueKind};
 pub use limits::*;
 pub use model::*;
 pub use parser::parse;
+pub use scte35::{
+    Segmentation, SpliceCommand, SpliceFault, SpliceInfo, SpliceInsert, splice_info, splice_info_from_base64,
+    splice_info_from_hex,
+};
 pub use sniff::{LooksLike, Sniff, sniff};
 pub use value::{parse_date_time, parse_decimal_us};
 pub use variables::Variables;

@@ -19,7 +19,8 @@ mod xp;
 
 use crate::judge::memory::TrackMemory;
 pub use crate::judge::memory::{
-    DateRangeFault, Drift, History, MvpMemory, PastInit, PastSegment, PlaylistHistory, RewriteVerdict, Sample,
+    AdEvent, AdHistory, ContFault, DateRangeFault, Drift, History, MvpMemory, PastInit, PastSegment, Placed,
+    PlaylistHistory, RewriteVerdict, Sample, StillOpen,
 };
 pub use align::{Aligned, AlignedSegment, AlignedTrack, Break, media_difference};
 pub use dash::{MpdLoad, MpdStep};
@@ -174,6 +175,8 @@ pub struct PlaylistStep<'a> {
     pub issues: &'a [Issue],
     /// The last minutes, this step included.
     pub history: &'a PlaylistHistory,
+    /// Breaks so far, this step included.
+    pub ads: &'a AdHistory,
     /// One of the headers that the template names, where the answer has it.
     pub origin_header: Option<OriginHeader<'a>>,
 }

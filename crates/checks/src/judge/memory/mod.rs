@@ -1,5 +1,6 @@
 //! What a judge remembers of hosts, streams and renditions. All of it is bounded and part of snapshots.
 
+mod ads;
 mod align;
 mod dash;
 mod edge;
@@ -18,6 +19,7 @@ use ow_domain::{Span, Time, TrackId};
 use ow_timeline::HlsTracker;
 use serde::{Deserialize, Serialize};
 
+pub use ads::{AdEvent, AdHistory, ContFault, Placed, StillOpen};
 pub(crate) use align::AlignMemory;
 pub use align::{MediaStart, PlaylistShape};
 pub(crate) use dash::{DashMemory, MAX_MPD_BYTES, breaks_model};
@@ -152,6 +154,8 @@ pub(crate) struct TrackMemory {
     pub media: MediaMemory,
     #[serde(default)]
     pub history: PlaylistHistory,
+    #[serde(default)]
+    pub ads: AdHistory,
     #[serde(default)]
     pub delivery: Delivery,
     /// Keys that its last playlist names, as hashes.

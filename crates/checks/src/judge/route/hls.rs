@@ -197,6 +197,7 @@ fn step(
     let origin_header = origin_header(memory, capture, &step, run.policy(), now);
     let previous = memory.digest.take();
     memory.history.update(&step, media);
+    memory.ads.update(&step, media);
     if let Some(media) = media {
         let keys = media.segments.iter().flat_map(|s| s.keys.as_deref().unwrap_or_default());
         memory.key_hashes = keys.map(crate::hls_mvp::key_hash).take(MAX_KEYS * 64).collect();
@@ -215,6 +216,7 @@ fn step(
         ended_elsewhere,
         issues,
         history: &memory.history,
+        ads: &memory.ads,
         origin_header,
     };
     run.checks(alarms, about, &input);

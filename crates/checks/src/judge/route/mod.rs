@@ -161,6 +161,7 @@ fn new_track(track: &Track, policy: &ChannelPolicy, now: Time) -> TrackMemory {
         rewrites: Vec::new(),
         media: Default::default(),
         history: Default::default(),
+        ads: Default::default(),
         delivery: Default::default(),
         key_hashes: Default::default(),
         rates: Vec::new(),

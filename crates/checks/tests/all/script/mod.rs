@@ -285,6 +285,7 @@ fn set_policy(policy: &mut ChannelPolicy, words: &Words<'_>) {
             "entry" if *value == "https" => policy.streams[0].url = "https://o.example/live/master.m3u8".into(),
             "entry" => policy.streams[0].url = format!("http://o.example/live/{value}"),
             "apple" => policy.checks.apple_rules = *value == "yes",
+            "break-interval" => policy.checks.ad_break_interval_s = Some(number()),
             "dvr" => policy.checks.dvr_window_s = Some(number() as u32),
             key if key.starts_with("param.") => {
                 let (check, param) = key["param.".len()..].split_once('.').expect("param.CHECK.NAME=");

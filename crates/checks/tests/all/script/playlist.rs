@@ -55,7 +55,11 @@ pub fn media(words: &Words<'_>, t_end: Time) -> String {
     if let Some(control) = words.options.get("control") {
         text.push_str(&format!("#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD={control}\n"));
     }
+    let tags = words.numbered("tag");
     for n in first..=last {
+        for tag in tags.get(&n).into_iter().flat_map(|tags| tags.split('~')) {
+            text.push_str(&format!("#{tag}\n"));
+        }
         if discs.contains(&n) {
             text.push_str("#EXT-X-DISCONTINUITY\n");
         }
