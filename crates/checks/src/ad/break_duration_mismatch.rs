@@ -7,8 +7,7 @@ use crate::outcome::{Outcome, exact_seconds};
 crate::check! {
     /// Detects:       A break that was longer or shorter than announced, in media time.
     /// Matters:       Ads are cut, or a slate fills what is left.
-    /// Usual causes:  A return sent late by automation, segments not cut at the splice, a break ended early on purpose (told as
-    ///                information).
+    /// Usual causes:  A late return by automation, no cut at the splice, a break ended early on purpose (told as information).
     /// Stays quiet:   Within half a second, and for breaks of which the begin was not seen.
     id: "ad-break-duration-mismatch", title: "Break is not as long as announced", severity: Minor, hold: "EV, H3/10", clear: "C10",
     since: "0.1", spec: [scte35("9.8.2")], input: PlaylistStep, scope: Track, params: {

@@ -5,8 +5,7 @@ use crate::outcome::{Outcome, exact_seconds};
 use crate::registry::op;
 
 crate::check! {
-    /// Detects:       EXT-X-CUE-OUT-CONT whose elapsed time is not the media time since the break began, whose duration
-    ///                changes, or that is missing on a segment of a break that has it.
+    /// Detects:       EXT-X-CUE-OUT-CONT with a wrong elapsed time or another duration, or missing on a segment of the break.
     /// Matters:       Players that join inside the break get ads of the wrong length.
     /// Usual causes:  Counters kept by wall clock or by segment count, a packager that counts what is left.
     /// Stays quiet:   Within a second (whole seconds are usual), and for breaks without the tag.
