@@ -3,7 +3,6 @@
 //! Left out, because the other holds them as floating point or drops them: `@availabilityTimeOffset`, durations below a
 //! microsecond, positions, namespaces other than by fixed prefix.
 
-#[allow(dead_code, reason = "only the generator is used here")]
 mod common;
 
 use std::path::PathBuf;

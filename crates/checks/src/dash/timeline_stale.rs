@@ -39,10 +39,11 @@ fn run(input: &MpdStep<'_>, params: &Params, out: &mut Outcome) {
         let Some(age) = track.age else { continue };
         if age.grew {
             out.pass().on_track(&track.track);
-        } else if is_stale(input, track) && freshest.age.is_some_and(|age| age.grew) {
-            if let Some(at) = tell(input, track, params, out) {
-                at.on_track(&track.track);
-            }
+        } else if is_stale(input, track)
+            && freshest.age.is_some_and(|age| age.grew)
+            && let Some(at) = tell(input, track, params, out)
+        {
+            at.on_track(&track.track);
         }
     }
 }

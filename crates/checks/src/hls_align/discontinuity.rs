@@ -101,7 +101,7 @@ fn quiet_point(begin: Time, end: Time, away: Span, breaks: &[Vec<crate::input::B
         if breaks.iter().flatten().all(|b| (b.at - point).abs() > away + away) {
             return Some(point);
         }
-        point = point + (Span::ZERO - step);
+        point += Span::ZERO - step;
     }
     None
 }

@@ -63,7 +63,7 @@ struct Watcher {
 }
 
 enum Done {
-    Mpd(ManifestAnswer),
+    Mpd(Box<ManifestAnswer>),
     Time(DashAnswer, Option<(Time, Time)>),
     Transfer,
 }
@@ -75,7 +75,7 @@ impl Watcher {
             let channel = self.channel.clone();
             tokio::select! {
                 Some(done) = self.requests.join_next() => match done {
-                    Ok(Done::Mpd(answer)) => self.on_mpd(answer),
+                    Ok(Done::Mpd(answer)) => self.on_mpd(*answer),
                     Ok(Done::Time(answer, said)) => self.plan.on_time(answer, said),
                     Ok(Done::Transfer) => self.n_waiting -= 1,
                     Err(error) => {
@@ -127,7 +127,7 @@ impl Watcher {
         let usual = self.plan.settings().cadence.assumed_duration;
         self.requests.spawn(async move {
             let ask = Ask { etag, usual, ..manifest(&stream, ObjectKind::Mpd, url) };
-            Done::Mpd(channel.manifest(ask).await)
+            Done::Mpd(Box::new(channel.manifest(ask).await))
         });
     }
 
