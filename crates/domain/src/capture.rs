@@ -247,6 +247,9 @@ pub struct DashPromise {
     /// infinite `@availabilityTimeOffset`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub available_at: Option<Time>,
+    /// `@availabilityTimeOffset` that [`Self::available_at`] is ahead by, the sum of all levels; microseconds, absent without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ato_us: Option<i64>,
     /// Tries before this one that answered that it is too early (404, 410, 425).
     #[serde(default)]
     pub n_early: u32,

@@ -36,6 +36,12 @@ fn run(load: &Load<'_>, params: &Params, out: &mut Outcome) {
         out.pass();
         return;
     };
+    // As late as availabilityTimeOffset promised it early: that is the offset, lldash-ato-incoherent.
+    let offset = dash.ato_us.map(Span::from_micros).filter(|ato| *ato > Span::ZERO);
+    if offset.is_some_and(|ato| last - from <= ato) {
+        out.unknown();
+        return;
+    }
     // The last try that failed: the segment came after it, so this is the least that it was late.
     let late = last - from;
     let duration = Span::from_micros(duration);

@@ -14,6 +14,8 @@ mod extinf_exceeds_target;
 mod extinf_invalid;
 mod gap_segment;
 mod live_latency_pdt;
+mod map_changed_no_discontinuity;
+mod map_missing;
 mod media_sequence_jump;
 mod media_sequence_regressed;
 mod pdt_after_discontinuity_missing;
@@ -77,6 +79,8 @@ pub(crate) const CHECKS: &[&CheckDef] = &[
     &byterange_invalid::CHECK,
     &segment_duplicate_uri::CHECK,
     &segment_listed_early::CHECK,
+    &map_missing::CHECK,
+    &map_changed_no_discontinuity::CHECK,
     &daterange_invalid::CHECK,
     &daterange_mutated::CHECK,
     &daterange_id_reuse::CHECK,

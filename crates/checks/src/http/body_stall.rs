@@ -1,4 +1,4 @@
-use ow_domain::capture::{BodyEnd, ObjectKind};
+use ow_domain::capture::{BodyEnd, ObjectKind, Response};
 use ow_domain::{Severity, Span};
 
 use crate::input::Load;
@@ -19,7 +19,10 @@ crate::check! {
 
 fn run(load: &Load<'_>, params: &Params, out: &mut Outcome) {
     let timings = load.capture.exchange.timings;
-    let ended = load.response().filter(|r| r.body_end == BodyEnd::Complete && matches!(r.status, 200 | 206));
+    // A body of which no more came had a pause as well; that it did not end at all is http-timeout.
+    let stopped = |r: &Response| r.body_end == BodyEnd::TimedOut && r.body_bytes > 0 && r.content_length.is_some();
+    let ended =
+        load.response().filter(|r| matches!(r.status, 200 | 206) && (r.body_end == BodyEnd::Complete || stopped(r)));
     let media = matches!(load.capture.object, ObjectKind::Segment | ObjectKind::Init);
     let (Some(_), Some(stall)) =
         (ended.filter(|r| !media || r.content_length.is_some()), timings.longest_stall_us.map(Span::from_micros))

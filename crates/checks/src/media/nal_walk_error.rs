@@ -2,7 +2,7 @@ use ow_domain::Severity;
 use ow_domain::capture::ObjectKind;
 use ow_domain::facts::Container;
 
-use crate::input::MediaLoad;
+use crate::input::{MediaLoad, mp4 as view};
 use crate::outcome::Outcome;
 use crate::registry::op;
 use crate::ts::{kind_name, sound_and_pictures, with_number};
@@ -22,7 +22,13 @@ fn run(load: &MediaLoad<'_>, _: &Params, out: &mut Outcome) {
     }
     let lost = load.facts.and_then(|f| f.ts.as_ref()).is_some_and(|ts| ts.cc_errors > 0);
     let facts = load.facts.filter(|_| load.is_whole() && load.is_sound() && !lost);
-    let Some(facts) = facts.filter(|f| matches!(f.container, Container::MpegTs | Container::PackedAudio)) else {
+    let known = |f: &&ow_domain::facts::SegmentFacts| match f.container {
+        Container::MpegTs | Container::PackedAudio => true,
+        // Walked by the lengths before each unit, where the initialization section told how long these are.
+        Container::IsoBmff => view::segment(load).is_some_and(|(_, mp4)| mp4.runs.iter().any(|run| run.n_walked > 0)),
+        _ => false,
+    };
+    let Some(facts) = facts.filter(known) else {
         out.unknown();
         return;
     };

@@ -679,6 +679,7 @@ fn promise(
         period_start_us: period.start.unwrap_or(Span::ZERO).micros(),
         explicit: view.is_explicit(),
         available_at: available_at(view, presentation, period, listed, offset),
+        ato_us: view.ato.filter(|ato| *ato != Span::ZERO).map(Span::micros),
         n_early: 0,
         last_early: None,
         gives_up: false,

@@ -82,7 +82,10 @@ pub(crate) async fn read(
         let frame = tokio::select! {
             biased;
             frame = body.frame() => frame,
-            () = &mut timer => break BodyEnd::TimedOut,
+            () = &mut timer => {
+                longest_stall = longest_stall.max(last.elapsed());
+                break BodyEnd::TimedOut;
+            }
         };
         let now = Instant::now();
         longest_stall = longest_stall.max(now.saturating_duration_since(last));

@@ -156,6 +156,8 @@ pub fn segment(words: &Words<'_>) -> SegmentFacts {
         is_protected,
         kids: names(words, "seig", ""),
         first_slice_type: int(words, "slice").map(|s| s as u8),
+        n_walked: int(words, "walked").unwrap_or(0) as u32,
+        n_walk_errors: int(words, "walk").unwrap_or(0) as u32,
         ..Mp4Run::default()
     };
     let mut facts = SegmentFacts {
@@ -175,6 +177,7 @@ pub fn segment(words: &Words<'_>) -> SegmentFacts {
             n_keyframes: 1,
             payload_bytes: 2_900_000,
             encrypted: is_protected.unwrap_or(false),
+            n_walk_errors: int(words, "walk").unwrap_or(0) as u32,
             ..ElementaryFacts::default()
         }],
         mp4: Some(Mp4Facts {
@@ -229,6 +232,7 @@ pub fn promise(words: &Words<'_>) -> Option<DashPromise> {
             timescale: 90_000,
             duration: (words.number("dur").unwrap_or(6.0) * 90_000.0) as u64,
             available_at: Some(at),
+            ato_us: words.number("ato").map(|ato| ow_domain::Span::from_secs_f64(ato).micros()),
             n_early: int(words, "early").unwrap_or(0) as u32,
             last_early: words.number("last-early").map(|at| super::START + ow_domain::Span::from_secs_f64(at)),
             gives_up: words.has("gives-up"),
