@@ -58,6 +58,9 @@ pub struct PastSegment {
     /// window: another one each time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ticks: Option<(u64, u64)>,
+    /// Key ids that its manifest declared for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub key_ids: Vec<String>,
 }
 
 /// How far decode times ran away from the sum of declared durations.
@@ -156,6 +159,7 @@ impl MediaMemory {
             facts,
             drift,
             ticks,
+            key_ids: promised.key_ids.clone(),
         });
     }
 }
