@@ -1,6 +1,7 @@
 //! Encryption and DRM (CHECKS 3.18).
 
 mod encryption_state_mismatch;
+mod key_tag_invalid;
 mod key_unreachable;
 mod kid_ahead_of_manifest;
 mod kid_mismatch;
@@ -18,6 +19,7 @@ pub(crate) use key_unreachable::key_works;
 
 /// In the order in which parents come before children.
 pub(crate) const CHECKS: &[&CheckDef] = &[
+    &key_tag_invalid::CHECK,
     &key_unreachable::CHECK,
     &encryption_state_mismatch::CHECK,
     &scheme_mismatch::CHECK,

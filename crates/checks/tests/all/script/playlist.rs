@@ -52,6 +52,12 @@ pub fn media(words: &Words<'_>, t_end: Time) -> String {
         text.push_str(&format!("#EXT-X-DATERANGE:{tag}\n"));
     }
     text.push_str(&super::ladder::keys(words, "EXT-X-KEY"));
+    for key in words.options.get("key-tag").into_iter().flat_map(|tags| tags.split('~')) {
+        text.push_str(&format!("#EXT-X-KEY:{key}\n"));
+    }
+    if let Some(map) = words.options.get("map-tag") {
+        text.push_str(&format!("#EXT-X-MAP:{map}\n"));
+    }
     if let Some(control) = words.options.get("control") {
         text.push_str(&format!("#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD={control}\n"));
     }
