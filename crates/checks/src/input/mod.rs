@@ -19,8 +19,8 @@ mod xp;
 
 use crate::judge::memory::TrackMemory;
 pub use crate::judge::memory::{
-    AdEvent, AdHistory, ContFault, DateRangeFault, Drift, History, MvpMemory, PastInit, PastSegment, Placed,
-    PlaylistHistory, RewriteVerdict, Sample, StillOpen,
+    AdEvent, AdHistory, ClockDrift, ContFault, DateRangeFault, Drift, History, MediaClock, MvpMemory, PastInit,
+    PastSegment, Placed, PlaylistHistory, RewriteVerdict, Sample, StillOpen,
 };
 pub use align::{Aligned, AlignedSegment, AlignedTrack, Break, media_difference};
 pub use dash::{MpdLoad, MpdStep};
@@ -214,6 +214,8 @@ pub struct MediaLoad<'a> {
     pub drift: Option<Drift>,
     /// Sizes of the segments of this rendition, this one included; `None` where the rendition is not known.
     pub history: Option<&'a History>,
+    /// How media time runs, this segment included.
+    pub clock: Option<&'a MediaClock>,
     /// All renditions of the stream.
     pub(crate) tracks: &'a BTreeMap<TrackId, TrackMemory>,
 }

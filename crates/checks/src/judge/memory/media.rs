@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 
 use ow_domain::capture::{Capture, ObjectKind, Promised, Response};
-use ow_domain::facts::SegmentFacts;
+use ow_domain::facts::{EsKind, SegmentFacts};
 use ow_domain::{Span, Time};
 use serde::{Deserialize, Serialize};
 
+use super::clock::MediaClock;
 use super::history::{History, Sample};
 
 /// Renditions are fetched in bursts and out of order; more than this apart is no neighbour.
@@ -26,6 +27,7 @@ pub(crate) struct MediaMemory {
     older_inits: VecDeque<PastInit>,
     past: VecDeque<PastSegment>,
     pub history: History,
+    pub clock: MediaClock,
 }
 
 /// The initialization section read last.
@@ -106,9 +108,34 @@ impl MediaMemory {
         Some(Drift { change: before.drift.change + step, n_segments: before.drift.n_segments + 1 })
     }
 
+    /// Follows media time over a whole segment that can be read, before it is judged.
+    pub fn follow(&mut self, capture: &Capture) {
+        let Some((promised, number)) = capture.promised.as_ref().and_then(|p| Some((p, p.number?))) else { return };
+        let main = capture.facts.as_ref().and_then(SegmentFacts::main);
+        let main = main.filter(|m| m.timescale > 0 && matches!(m.kind, EsKind::Video | EsKind::Audio));
+        let Some((main, dts)) = main.and_then(|m| Some((m, m.first_dts?))).filter(|_| !capture.extra) else { return };
+        let scaled = |ticks: i64| Span::from_secs(1).mul_ratio(ticks, i64::from(main.timescale));
+        if promised.discontinuity {
+            self.clock.forget();
+        }
+        let mut step = None;
+        if let Some(before) = self.before(promised).filter(|_| !promised.discontinuity) {
+            let past = before.facts.main().filter(|past| (past.id, past.timescale) == (main.id, main.timescale));
+            let ticks = past.and_then(|past| dts.checked_sub(past.first_dts?));
+            step = ticks.zip(before.declared).map(|(ticks, declared)| scaled(ticks) - declared);
+            // Told where it happens.
+            if step.is_none_or(|step| step.abs() > MAX_STEP) {
+                self.clock.forget();
+                step = None;
+            }
+        }
+        self.clock.take(number, scaled(dts), step);
+    }
+
     /// Another timeline began: numbers mean other segments.
     pub fn forget_segments(&mut self) {
         self.past.clear();
+        self.clock.forget_all();
         self.history.forget_segments();
     }
 

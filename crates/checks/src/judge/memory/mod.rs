@@ -2,6 +2,7 @@
 
 mod ads;
 mod align;
+mod clock;
 mod dash;
 mod edge;
 mod history;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 pub use ads::{AdEvent, AdHistory, ContFault, Placed, StillOpen};
 pub(crate) use align::AlignMemory;
 pub use align::{MediaStart, PlaylistShape};
+pub use clock::{ClockDrift, MediaClock};
 pub(crate) use dash::{DashMemory, MAX_MPD_BYTES, breaks_model};
 pub(crate) use edge::EdgeMemory;
 pub use history::{History, Sample};

@@ -236,6 +236,11 @@ fn step(
         memory.latency.remember(now, latency);
         memory.window.latency = Some(latency);
     }
+    if let Some(before) = step.previous_t_end.filter(|_| accepted) {
+        for segment in step.new_segments.iter().filter(|s| !s.seen_late && !s.after_unseen) {
+            memory.media.clock.listed(segment.msn, before, step.t_end);
+        }
+    }
     if accepted {
         memory.delivery.align.take(media, capture.exchange.t_req);
         memory.target_duration = Some(step.target_duration).filter(|td| *td > Span::ZERO);

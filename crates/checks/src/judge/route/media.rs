@@ -50,11 +50,15 @@ pub(super) fn media(stream: &mut StreamMemory, alarms: &mut Alarms, run: &mut Ru
         before: None,
         drift: None,
         history: None,
+        clock: None,
         tracks: &NO_TRACKS,
     };
     if let Some(memory) = memory.filter(|_| is_segment && input.is_whole()) {
         let duration = input.measured_duration().map(|m| m.duration).or(input.declared_duration());
         memory.media.count(capture, response.body_bytes, duration.unwrap_or(Span::ZERO));
+        if input.is_sound() {
+            memory.media.follow(capture);
+        }
     }
     if let Some(memory) = about.track.and_then(|id| stream.tracks.get(id)) {
         let promised = capture.promised.as_ref().filter(|_| is_segment);
@@ -66,6 +70,7 @@ pub(super) fn media(stream: &mut StreamMemory, alarms: &mut Alarms, run: &mut Ru
         input.init_before = input.before.and_then(|before| memory.media.init_of(Some(&before.facts)));
         input.drift = memory.media.drift(capture).filter(|_| is_segment);
         input.history = Some(&memory.media.history);
+        input.clock = Some(&memory.media.clock);
     }
     input.tracks = &stream.tracks;
     run.checks(alarms, about, &input);

@@ -68,7 +68,15 @@ fn expand(line: &str) -> Vec<String> {
     let (input, expected) = input.split_once("=>").unwrap_or((input, ""));
     let one = |i: usize| {
         let expected = if i + 1 == n { expected } else { "" };
-        format!("at {:.3} {} =>{expected}", from + i as f64 * step, input.replace("{i}", &i.to_string()))
+        let mut input = input.replace("{i}", &i.to_string());
+        while let Some((head, (factor, tail))) =
+            input.split_once("{i*").and_then(|(h, t)| Some((h, t.split_once('}')?)))
+        {
+            let (factor, base) = factor.split_once('+').unwrap_or((factor, "0"));
+            let number = |text: &str| text.parse::<usize>().unwrap_or_else(|_| panic!("{line}: {text} is no number"));
+            input = format!("{head}{}{tail}", i * number(factor) + number(base));
+        }
+        format!("at {:.3} {input} =>{expected}", from + i as f64 * step)
     };
     (0..n).map(one).collect()
 }
