@@ -10,7 +10,7 @@ crate::check! {
     /// Matters:       Players that seek by duration land off the mark; gaps and overlaps grow until playback stalls.
     /// Usual causes:  Durations written as nominal ones, an encoder clock that drifts against the packager's.
     /// Stays quiet:   For what rounding to milliseconds adds up to, and behind a jump, which is told where it happens.
-    id: "seg-duration-cumulative", title: "Durations run away from media time", severity: Minor, hold: "H1", clear: "C50",
+    id: "seg-duration-cumulative", title: "Durations run away from media time", severity: Minor, hold: "H1", clear: "C30",
     since: "0.1", spec: [has("Media segments")], input: MediaLoad, scope: Track, params: {
         min_segments: f64 = 50.0, "segments";
         info_frames: f64 = 1.0, "frames";
