@@ -94,6 +94,7 @@ fn synthetic(i: u64) -> Option<Capture> {
             has_map: Some(false),
             early: None,
             dash: None,
+            part: None,
         }),
         exchange: Exchange {
             url,
@@ -124,6 +125,7 @@ fn synthetic(i: u64) -> Option<Capture> {
         retry: false,
         extra: false,
         late_polls: 0,
+        blocking: None,
         probe_facts: None,
     })
 }

@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 use ow_domain::Severity;
 
 use crate::input::{
-    Aligned, LadderLoad, Load, MediaLoad, MpdLoad, MpdStep, MvpDocument, MvpLoad, PlaylistLoad, PlaylistStep,
-    Presentations, ProbeLoad, ProbeSilence, Renditions,
+    Aligned, LadderLoad, Load, MediaLoad, MpdLoad, MpdStep, MvpDocument, MvpLoad, PartBytes, PartEdge, PartLoad,
+    PartsLoad, PlaylistLoad, PlaylistStep, Presentations, ProbeLoad, ProbeSilence, ReloadLoad, Renditions,
 };
 use crate::outcome::Outcome;
 
@@ -152,7 +152,12 @@ inputs!(
     Renditions,
     LadderLoad,
     Aligned,
-    Presentations
+    Presentations,
+    ReloadLoad,
+    PartsLoad,
+    PartEdge,
+    PartLoad,
+    PartBytes
 );
 
 /// Place in the catalogue and function of every check that looks at `kind`, in the order of the catalogue.

@@ -157,6 +157,7 @@ fn capture() -> Capture {
         retry: false,
         extra: false,
         late_polls: 0,
+        blocking: None,
         probe_facts: None,
     }
 }

@@ -48,6 +48,9 @@ pub struct Capture {
     /// were dropped by budget. Non-zero makes absence checks unknown.
     #[serde(default)]
     pub late_polls: u32,
+    /// The place a media playlist was asked to wait for (blocking reload); absent for a plain request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocking: Option<BlockingReload>,
     /// What the probe measured of itself last; with the first capture of a channel after each measurement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probe_facts: Option<Box<crate::probe::ProbeFacts>>,
@@ -88,6 +91,8 @@ pub enum ObjectKind {
     /// Initialization section or segment.
     Init,
     Segment,
+    /// Part of an HLS segment at the live edge.
+    Part,
     Key,
     /// Nothing of a channel: a probe reports about itself.
     Probe,
@@ -102,6 +107,7 @@ impl ObjectKind {
             Self::Mpd => "mpd",
             Self::Init => "init",
             Self::Segment => "segment",
+            Self::Part => "part",
             Self::Key => "key",
             Self::Probe => "probe",
         }
@@ -191,6 +197,30 @@ pub struct Promised {
     /// Place and availability of a DASH segment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dash: Option<DashPromise>,
+    /// Place of a part in its segment, whose number is `number`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<PartPromise>,
+}
+
+/// What a playlist said of a part (draft-pantos-hls-rfc8216bis 4.4.4.9).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct PartPromise {
+    /// Place in the segment, from 0.
+    pub index: u32,
+    /// Sum of the durations of the parts before it in the segment, microseconds.
+    pub offset_us: i64,
+    /// `INDEPENDENT=YES`.
+    #[serde(default)]
+    pub independent: bool,
+}
+
+/// `_HLS_msn` and `_HLS_part` of a request (draft-pantos-hls-rfc8216bis 6.2.5.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BlockingReload {
+    pub msn: u64,
+    /// Absent: the whole segment was waited for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<u32>,
 }
 
 impl Promised {

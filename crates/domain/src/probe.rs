@@ -176,6 +176,7 @@ pub fn report(probe: &ProbeId, at: Time, facts: Option<ProbeFacts>) -> Option<Ca
         retry: false,
         extra: false,
         late_polls: 0,
+        blocking: None,
         probe_facts: facts.map(Box::new),
     })
 }

@@ -17,7 +17,7 @@ pub mod unwrap;
 
 pub use cadence::{
     Burst, CadenceSettings, ChannelPlan, HlsCadence, PollFailure, PollOutcome, PollPlan, Polled, SegmentPlan,
-    SegmentReason,
+    SegmentReason, reaches,
 };
 pub use key::{KeyRules, SegmentKey};
 pub use observation::{BodyDigest, Observation, Outcome};

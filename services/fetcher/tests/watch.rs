@@ -426,3 +426,86 @@ async fn a_segment_of_hls_that_is_listed_early_is_asked_for_until_it_comes() {
     assert!(late < Span::from_millis(1_500), "{late}");
     assert_eq!(promised.has_map, Some(false), "a transport stream without EXT-X-MAP");
 }
+
+/// A rendition with parts of 0.5 s in segments of 2 s that grows while it is asked, and holds answers back; with
+/// `waits` false it promises to and does not.
+fn low_latency(waits: bool) -> support::Script {
+    let start = tokio::time::Instant::now();
+    Arc::new(move |_, mut stream| {
+        Box::pin(async move {
+            while let Some(head) = support::read_head(&mut stream).await {
+                let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
+                let number = |key: &str| path.split(key).nth(1)?.split('&').next()?.parse::<usize>().ok();
+                let body = if path.contains(".m3u8") {
+                    // Parts that are there by now, from the first of segment 0 on.
+                    let n_parts = || 40 + (start.elapsed().as_millis() / 500) as usize;
+                    if let (Some(msn), true) = (number("_HLS_msn="), waits) {
+                        let wanted = number("_HLS_part=").map_or(msn * 4 + 4, |part| msn * 4 + part + 1);
+                        while n_parts() < wanted {
+                            tokio::time::sleep(Duration::from_millis(10)).await;
+                        }
+                    }
+                    let n = if waits { n_parts() } else { 40 };
+                    let mut text = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXT-X-PART-INF:PART-TARGET=0.5\n".to_owned();
+                    text += "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=1.5\n";
+                    text += &format!("#EXT-X-MEDIA-SEQUENCE:{}\n", n / 4 - 6);
+                    for part in (n / 4 - 6) * 4..n {
+                        text += &format!("#EXT-X-PART:DURATION=0.5,URI=\"p{part}.ts\"\n");
+                        if part % 4 == 3 {
+                            text += &format!("#EXTINF:2.0,\ns{}.ts\n", part / 4);
+                        }
+                    }
+                    text
+                } else {
+                    "G".repeat(188)
+                };
+                let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+                if tokio::io::AsyncWriteExt::write_all(&mut stream, answer.as_bytes()).await.is_err() {
+                    break;
+                }
+            }
+        })
+    })
+}
+
+#[tokio::test]
+async fn parts_are_waited_for_and_fetched_once() {
+    let server = support::Server::start(low_latency(true)).await;
+    let mut watching = Watching::start(job(1, vec![stream("ll", server.url("/v.m3u8"), Depth::Full)]));
+    watching.until("eight parts", |seen| of(seen, ObjectKind::Part).count() >= 8).await;
+    let seen = watching.end().await;
+    let mut lists: Vec<&Capture> = of(&seen, ObjectKind::MediaPlaylist).collect();
+    lists.sort_by_key(|c| c.exchange.t_req);
+    for pair in lists.windows(2) {
+        assert!(pair[0].exchange.t_end <= pair[1].exchange.t_req, "one request at a time");
+    }
+    let reloads: Vec<_> = lists.iter().filter(|c| c.blocking.is_some()).collect();
+    assert!(reloads.len() >= 7, "{:#?}", summary(&seen));
+    for reload in &reloads {
+        let asked = reload.blocking.unwrap();
+        assert!(reload.exchange.url.contains(&format!("_HLS_msn={}", asked.msn)), "{}", reload.exchange.url);
+    }
+    let mut places: Vec<_> = of(&seen, ObjectKind::Part)
+        .filter(|c| !c.retry)
+        .map(|c| c.promised.as_ref().unwrap())
+        .map(|p| (p.number.unwrap(), p.part.unwrap().index))
+        .collect();
+    places.sort_unstable();
+    for pair in places.windows(2) {
+        let of_all = |(msn, index): (u64, u32)| msn * 4 + u64::from(index);
+        assert_eq!(of_all(pair[0]) + 1, of_all(pair[1]), "each part once: {places:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_wait_is_asked_no_faster_than_any_other() {
+    let server = support::Server::start(low_latency(false)).await;
+    let mut watching = Watching::start(job(1, vec![stream("ll", server.url("/v.m3u8"), Depth::Full)]));
+    watching.until("three promises broken", |seen| seen.iter().filter(|c| c.blocking.is_some()).count() >= 3).await;
+    let seen = watching.end().await;
+    let lists: Vec<_> = of(&seen, ObjectKind::MediaPlaylist).collect();
+    let plain = lists.iter().filter(|c| c.blocking.is_none()).count();
+    assert!(plain >= 3, "plain requests between them");
+    let span = lists[lists.len() - 1].exchange.t_req - lists[0].exchange.t_req;
+    assert!(span >= Span::from_millis(1_900), "{} requests in {span}", lists.len());
+}

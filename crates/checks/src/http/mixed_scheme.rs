@@ -21,7 +21,7 @@ fn run(load: &Load<'_>, _: &Params, out: &mut Outcome) {
         return;
     }
     let kind = match capture.object {
-        ObjectKind::Segment => "segment",
+        ObjectKind::Segment | ObjectKind::Part => "segment",
         ObjectKind::Init => "init",
         ObjectKind::Key => "key",
         _ => "playlist",

@@ -17,7 +17,7 @@ crate::check! {
 fn run(load: &Load<'_>, _: &Params, out: &mut Outcome) {
     let kind = match load.capture.object {
         ObjectKind::Mvp | ObjectKind::MediaPlaylist | ObjectKind::Mpd => "manifest",
-        ObjectKind::Init | ObjectKind::Segment => "segment",
+        ObjectKind::Init | ObjectKind::Segment | ObjectKind::Part => "segment",
         ObjectKind::Key => "key",
         ObjectKind::Probe => return,
     };

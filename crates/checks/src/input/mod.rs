@@ -15,6 +15,7 @@ use ow_hls::{Issue, MediaPlaylist, MultivariantPlaylist};
 use ow_timeline::Step;
 
 mod ladder;
+mod llhls;
 mod xp;
 
 use crate::judge::memory::TrackMemory;
@@ -25,6 +26,7 @@ pub use crate::judge::memory::{
 pub use align::{Aligned, AlignedSegment, AlignedTrack, Break, media_difference};
 pub use dash::{MpdLoad, MpdStep};
 pub use ladder::{Agreed, Delivered, DeliveryState, FLAPPING_SPAN, LadderLoad, Picture};
+pub use llhls::{ListedPart, PartBytes, PartEdge, PartLoad, PartSeen, PartsLoad, ReloadAnswer, ReloadLoad};
 pub use xp::{PresentationView, Presentations};
 
 /// What a fetcher measured of itself.
@@ -368,6 +370,7 @@ pub(crate) fn object_name(object: ObjectKind) -> &'static str {
         ObjectKind::Mpd => "MPD",
         ObjectKind::Init => "initialization section",
         ObjectKind::Segment => "segment",
+        ObjectKind::Part => "part",
         ObjectKind::Key => "key",
         ObjectKind::Probe => "report",
     }

@@ -1,5 +1,6 @@
 //! The renditions of one stream as bursts, and its multivariant playlist.
 
+use ow_domain::capture::BlockingReload;
 use ow_domain::{Span, Time};
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +24,9 @@ pub struct ChannelPlan {
     start: Time,
     mvp: Option<Mvp>,
     renditions: Vec<Entry>,
+    /// Who is asked by blocking reload, and until when.
+    #[serde(default)]
+    turn: Option<(Box<str>, Time)>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -35,6 +39,9 @@ struct Entry {
     alone: bool,
     /// Waits for company until then.
     rejoin_until: Option<Time>,
+    /// What the request under way waits for.
+    #[serde(default)]
+    waits_for: Option<BlockingReload>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -56,11 +63,13 @@ pub struct Burst {
     pub mvp: bool,
     /// Names as given to [`ChannelPlan::set_renditions`], the one due first at the front.
     pub renditions: Vec<Box<str>>,
+    /// To be asked to answer when they hold this; no part of the burst of the others.
+    pub reloads: Vec<(Box<str>, BlockingReload)>,
 }
 
 impl Burst {
     pub fn is_empty(&self) -> bool {
-        !self.mvp && self.renditions.is_empty()
+        !self.mvp && self.renditions.is_empty() && self.reloads.is_empty()
     }
 }
 
@@ -72,7 +81,7 @@ impl ChannelPlan {
         let first_due = start + jitter(settings.phase_spread, 1000, hash);
         let mvp = Mvp { next_due: first_due, last_t_req: None, in_flight: false, n_errors: 0 };
         let channel = channel.into();
-        Self { hash, channel, settings, rules, n_bursts: 0, start, mvp: Some(mvp), renditions: Vec::new() }
+        Self { hash, channel, settings, rules, n_bursts: 0, start, mvp: Some(mvp), renditions: Vec::new(), turn: None }
     }
 
     /// A stream whose entry is itself a media playlist (radio): no multivariant playlist is polled.
@@ -104,6 +113,7 @@ impl ChannelPlan {
                     in_flight: None,
                     alone: false,
                     rejoin_until: None,
+                    waits_for: None,
                 },
             };
             self.renditions.push(entry);
@@ -117,23 +127,36 @@ impl ChannelPlan {
     /// When [`Self::take_due`] will have something; `None` while everything is in flight.
     pub fn next_wakeup(&self) -> Option<Time> {
         let mvp = self.mvp.as_ref().filter(|mvp| !mvp.in_flight).map(|mvp| mvp.next_due);
-        mvp.into_iter().chain(self.burst_time()).min()
+        let reload = self.renditions.iter().filter_map(|entry| self.reload_due(entry));
+        mvp.into_iter().chain(self.burst_time()).chain(reload).min()
     }
 
     /// What to ask for now; marks it as in flight. Empty when nothing is due. Every name must be answered by exactly
     /// one of the `on_` calls: one outstanding request per rendition.
     pub fn take_due(&mut self, now: Time) -> Burst {
+        self.pass_turn(now);
         let mut burst = Burst::default();
         if let Some(mvp) = self.mvp.as_mut().filter(|mvp| !mvp.in_flight && mvp.next_due <= now) {
             mvp.in_flight = true;
             burst.mvp = true;
             burst.due = mvp.next_due;
         }
+        for i in 0..self.renditions.len() {
+            let Some(due) = self.reload_due(&self.renditions[i]).filter(|&due| due <= now) else { continue };
+            let entry = &mut self.renditions[i];
+            if let Some(reload) = entry.cadence.reload() {
+                entry.in_flight = Some(self.n_bursts);
+                entry.waits_for = Some(reload);
+                (entry.alone, entry.rejoin_until) = (false, None);
+                burst.due = if burst.is_empty() { due } else { burst.due.min(due) };
+                burst.reloads.push((entry.name.clone(), reload));
+            }
+        }
         if let Some(due) = self.burst_time().filter(|&due| due <= now) {
             burst.due = due;
             self.n_bursts += 1;
             let mut members: Vec<usize> = (0..self.renditions.len())
-                .filter(|&i| self.renditions[i].in_flight.is_none() && self.renditions[i].cadence.next_due() <= now)
+                .filter(|&i| self.is_plain(&self.renditions[i]) && self.renditions[i].cadence.next_due() <= now)
                 .collect();
             members.sort_by_key(|&i| self.renditions[i].cadence.next_due());
             let alone = members.len() * 2 <= self.renditions.len();
@@ -151,8 +174,14 @@ impl ChannelPlan {
 
     /// A playlist came for `rendition`: what to fetch now. Unknown names (removed meanwhile) give an empty plan.
     pub fn on_playlist(&mut self, rendition: &str, polled: Polled<'_>) -> PollPlan {
+        let waited_for = self.renditions.iter().find(|entry| &*entry.name == rendition).and_then(|e| e.waits_for);
         let Some((i, common)) = self.answered(rendition) else { return PollPlan::default() };
-        let plan = self.renditions[i].cadence.on_playlist(polled, &self.rules, &self.settings, common);
+        let times = (polled.t_req, polled.t_end);
+        // An answer that was held back says how things are at its end.
+        let t_req = if waited_for.is_some() { polled.t_end } else { polled.t_req };
+        let cadence = &mut self.renditions[i].cadence;
+        let plan = cadence.on_playlist(Polled { t_req, ..polled }, &self.rules, &self.settings, common);
+        cadence.set_reload(polled.playlist, waited_for, plan.outcome, times);
         if plan.outcome == PollOutcome::Changed {
             self.rejoin(i);
         }
@@ -161,13 +190,21 @@ impl ChannelPlan {
 
     /// 304, or a body known to be the same.
     pub fn on_unchanged(&mut self, rendition: &str, t_req: Time, t_end: Time) {
+        let waited = self.renditions.iter().any(|entry| &*entry.name == rendition && entry.waits_for.is_some());
         if let Some((i, common)) = self.answered(rendition) {
+            if waited {
+                return self.renditions[i].cadence.on_reload_failure(t_end, &self.settings);
+            }
             self.renditions[i].cadence.on_unchanged(t_req, t_end, &self.settings, common);
         }
     }
 
     pub fn on_failure(&mut self, rendition: &str, failure: PollFailure) {
+        let waited_for = self.renditions.iter().find(|entry| &*entry.name == rendition).and_then(|e| e.waits_for);
         let Some((i, common)) = self.answered(rendition) else { return };
+        if waited_for.is_some() {
+            return self.renditions[i].cadence.on_reload_failure(failure.t_end, &self.settings);
+        }
         self.renditions[i].cadence.on_failure(failure, &self.settings, common);
         if failure.gone {
             let w = self.renditions[i].cadence.wait_after_change(&self.settings);
@@ -213,6 +250,7 @@ impl ChannelPlan {
 
     fn answered(&mut self, rendition: &str) -> Option<(usize, u64)> {
         let i = self.renditions.iter().position(|entry| &*entry.name == rendition)?;
+        self.renditions[i].waits_for = None;
         let burst = self.renditions[i].in_flight.take().unwrap_or(self.n_bursts);
         Some((i, mix(self.hash, burst)))
     }
@@ -228,11 +266,36 @@ impl ChannelPlan {
 
     /// When the next burst goes: the last due time among those within the burst span of the first.
     fn burst_time(&self) -> Option<Time> {
-        let open = || self.renditions.iter().filter(|entry| entry.in_flight.is_none());
+        let open = || self.renditions.iter().filter(|entry| self.is_plain(entry));
         let effective = |entry: &Entry| entry.rejoin_until.unwrap_or_else(|| entry.cadence.next_due());
         let first = open().map(effective).min()?;
         let last = first + self.settings.burst_span;
         open().map(effective).filter(|&due| due <= last).max()
+    }
+
+    /// When a rendition is to be asked by blocking reload: it is its turn, and nothing is under way.
+    fn reload_due(&self, entry: &Entry) -> Option<Time> {
+        let its_turn = self.settings.ll_full || self.turn.as_ref().is_none_or(|(name, _)| *name == entry.name);
+        entry.cadence.reload_due().filter(|_| its_turn && entry.in_flight.is_none())
+    }
+
+    /// Asked plainly, and not under way.
+    fn is_plain(&self, entry: &Entry) -> bool {
+        entry.in_flight.is_none() && self.reload_due(entry).is_none()
+    }
+
+    /// Gives the turn to the next rendition that can be asked by blocking reload.
+    fn pass_turn(&mut self, now: Time) {
+        let held = self.turn.as_ref().and_then(|(name, _)| self.renditions.iter().position(|e| e.name == *name));
+        let over = self.turn.as_ref().is_none_or(|(_, until)| *until <= now);
+        if held.is_some() && !over {
+            return;
+        }
+        let n = self.renditions.len();
+        let first = held.map_or(0, |i| i + 1);
+        let next = (first..first + n).map(|i| i % n).find(|&i| self.renditions[i].cadence.reload_due().is_some());
+        self.turn =
+            next.map(|i| (self.renditions[i].name.clone(), now + self.settings.ll_rotation)).or(self.turn.take());
     }
 
     fn shortest_wait(&self) -> Span {

@@ -6,11 +6,13 @@
 
 mod channel;
 mod known;
+mod reload;
 mod rendition;
 #[cfg(test)]
 mod tests;
 
 pub use channel::{Burst, ChannelPlan};
+pub use reload::reaches;
 pub use rendition::HlsCadence;
 pub(crate) use rendition::error_delay;
 
@@ -40,6 +42,10 @@ pub struct CadenceSettings {
     pub max_error_delay: Span,
     /// Upper bound of an obeyed `Retry-After`: a probe must not be sent away for a day.
     pub max_retry_after: Span,
+    /// One rendition at a time is asked by blocking reload where the server offers it, each for so long.
+    pub ll_rotation: Span,
+    /// All of them are, all the time.
+    pub ll_full: bool,
     /// Delay of the confirm poll after a reset candidate.
     pub confirm_delay: Span,
     /// Segment duration assumed before the first playlist.
@@ -58,6 +64,8 @@ impl Default for CadenceSettings {
             phase_spread: Span::from_secs(3),
             max_error_delay: Span::from_secs(30),
             max_retry_after: Span::from_secs(300),
+            ll_rotation: Span::from_secs(30),
+            ll_full: false,
             confirm_delay: Span::from_secs(1),
             assumed_duration: Span::from_secs(6),
         }

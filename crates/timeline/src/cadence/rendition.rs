@@ -1,10 +1,12 @@
 //! One rendition: next due time and what is new.
 
+use ow_domain::capture::BlockingReload;
 use ow_domain::{Span, Time};
 use ow_hls::{MediaPlaylist, Segment};
 use serde::{Deserialize, Serialize};
 
 use super::known::Known;
+use super::reload::{self, Reload};
 use super::{CadenceSettings, PollFailure, PollOutcome, PollPlan, Polled, SegmentPlan, SegmentReason, jitter};
 use crate::key::{hash_bytes, mix};
 use crate::{KeyRules, SegmentKey};
@@ -35,6 +37,8 @@ pub struct HlsCadence {
     resources: Known,
     last_oldest_probe: Option<Time>,
     last_confirm: Option<Time>,
+    #[serde(default)]
+    reload: Option<Reload>,
 }
 
 impl HlsCadence {
@@ -53,12 +57,47 @@ impl HlsCadence {
             resources: Known::default(),
             last_oldest_probe: None,
             last_confirm: None,
+            reload: None,
         }
     }
 
     /// Not earlier than this.
     pub const fn next_due(&self) -> Time {
         self.next_due
+    }
+
+    /// When it may be asked by blocking reload; `None` where it may not now.
+    pub fn reload_due(&self) -> Option<Time> {
+        self.reload.as_ref().and_then(Reload::due)
+    }
+
+    pub(super) fn reload(&mut self) -> Option<BlockingReload> {
+        self.reload.as_mut().map(Reload::ask)
+    }
+
+    /// A blocking reload failed: the next request is plain, as after no change.
+    pub(super) fn on_reload_failure(&mut self, t_end: Time, settings: &CadenceSettings) {
+        if let Some(reload) = &mut self.reload {
+            reload.failed(t_end);
+        }
+        // Nothing was seen for as long as that took: look at once, but never faster than a rendition that stands still.
+        self.next_due = self.next_due.max(t_end + MIN_WAIT).min(t_end + self.wait_after_no_change(settings));
+    }
+
+    /// Takes over what an answer says of the place to wait for next.
+    pub(super) fn set_reload(
+        &mut self,
+        playlist: &MediaPlaylist,
+        asked: Option<BlockingReload>,
+        outcome: PollOutcome,
+        times: (Time, Time),
+    ) {
+        self.reload = reload::after(self.reload.take(), playlist, asked, times);
+        if outcome == PollOutcome::ResetCandidate
+            && let Some(reload) = &mut self.reload
+        {
+            reload.hold();
+        }
     }
 
     /// w after a change: duration of the last segment.
@@ -111,6 +150,9 @@ impl HlsCadence {
     /// 304, or a body known to be the same.
     pub fn on_unchanged(&mut self, t_req: Time, t_end: Time, settings: &CadenceSettings, common: u64) {
         self.n_errors = 0;
+        if let Some(reload) = &mut self.reload {
+            reload.again(t_end);
+        }
         self.schedule(t_req, t_end, self.wait_after_no_change(settings), common);
     }
 

@@ -172,8 +172,8 @@ fn is_expected(kind: ObjectKind, ranged: bool, start: &[u8]) -> bool {
             trimmed.starts_with(b"<?xml") || trimmed.starts_with(b"<MPD") || trimmed.starts_with(b"<!--")
         }
         ObjectKind::Key | ObjectKind::Probe => true,
-        ObjectKind::Init | ObjectKind::Segment if ranged || text.starts_with(b"WEBVTT") => true,
-        ObjectKind::Init | ObjectKind::Segment => {
+        ObjectKind::Init | ObjectKind::Segment | ObjectKind::Part if ranged || text.starts_with(b"WEBVTT") => true,
+        ObjectKind::Init | ObjectKind::Segment | ObjectKind::Part => {
             // Media is binary: a NUL, a sync byte or a high byte comes early. An error page is printable throughout.
             !trimmed.iter().all(|b| b.is_ascii_graphic() || b.is_ascii_whitespace())
                 || trimmed.starts_with(b"G") && trimmed.len() >= 120 && !trimmed.contains(&b' ')

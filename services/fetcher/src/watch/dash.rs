@@ -259,6 +259,7 @@ impl Watcher {
             has_map: None,
             early: None,
             dash: Some(segment.promise.clone()),
+            part: None,
         }
     }
 

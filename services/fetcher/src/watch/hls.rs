@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ow_domain::capture::{Exchange, ObjectKind, Promised, Track};
+use ow_domain::capture::{BlockingReload, Exchange, ObjectKind, Promised, Track};
 use ow_domain::job::{Depth, StreamJob};
 use ow_domain::{Span, Time};
 use ow_hls::{ByteRange, Define, KeyMethod, MediaPlaylist, Playlist, Segment, Variables};
@@ -16,6 +16,7 @@ use url::Url;
 
 use super::budget::Priority;
 use super::keys::KeyTable;
+use super::parts;
 use super::tracks::TrackTable;
 use super::transfer::{Ask, Channel, ManifestAnswer};
 
@@ -76,6 +77,8 @@ struct Rendition {
     etag: Option<String>,
     target: Span,
     inits: HashMap<InitKey, InitSlot>,
+    /// Newest part that was looked at: segment and place.
+    last_part: Option<(u64, u32)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -89,7 +92,7 @@ pub(super) type InitSlot = watch::Receiver<Option<Option<Arc<InitFacts>>>>;
 
 enum Done {
     Entry(ManifestAnswer),
-    Media(Box<str>, ManifestAnswer),
+    Media(Box<str>, Option<BlockingReload>, ManifestAnswer),
     Transfer,
     /// URL of a key, and whether it came.
     Key(String, bool),
@@ -103,7 +106,7 @@ impl Watcher {
             tokio::select! {
                 Some(done) = self.requests.join_next() => match done {
                     Ok(Done::Entry(answer)) => self.on_entry(answer),
-                    Ok(Done::Media(name, answer)) => self.on_media(&name, answer),
+                    Ok(Done::Media(name, blocking, answer)) => self.on_media(&name, blocking, answer),
                     Ok(Done::Transfer) => self.n_waiting -= 1,
                     Ok(Done::Key(url, worked)) => self.keys.done(&url, worked),
                     Err(error) => {
@@ -133,20 +136,26 @@ impl Watcher {
                 Done::Entry(channel.manifest(ask).await)
             });
         }
-        for name in &burst.renditions {
+        let plain = burst.renditions.iter().map(|name| (name, None));
+        let reloads = burst.reloads.iter().map(|(name, reload)| (name, Some(*reload)));
+        for (name, blocking) in plain.chain(reloads) {
             let Some(rendition) = self.renditions.get(name) else { continue };
             let (channel, stream, name) = (self.channel.clone(), self.stream.clone(), name.clone());
-            let (track, url) = (rendition.track.clone(), rendition.url.clone());
-            let (etag, usual) = (rendition.etag.clone(), rendition.target);
+            let track = rendition.track.clone();
+            let (url, etag, usual) = match blocking {
+                Some(reload) => (parts::reload_url(&rendition.url, reload), None, parts::patience(rendition.target)),
+                None => (rendition.url.clone(), rendition.etag.clone(), rendition.target),
+            };
             self.requests.spawn(async move {
                 let ask = Ask {
                     etag,
                     usual,
                     track: Some(&track),
                     priority: Priority::MediaPlaylist,
+                    blocking,
                     ..manifest(&stream, ObjectKind::MediaPlaylist, url)
                 };
-                Done::Media(name, channel.manifest(ask).await)
+                Done::Media(name, blocking, channel.manifest(ask).await)
             });
         }
     }
@@ -200,6 +209,7 @@ impl Watcher {
                     etag: None,
                     target: self.plan.settings().assumed_duration,
                     inits: HashMap::new(),
+                    last_part: None,
                 },
             };
             names.push(name.clone());
@@ -208,7 +218,7 @@ impl Watcher {
         names
     }
 
-    fn on_media(&mut self, name: &str, answer: ManifestAnswer) {
+    fn on_media(&mut self, name: &str, blocking: Option<BlockingReload>, answer: ManifestAnswer) {
         let exchange = &answer.exchange;
         let Some(rendition) = self.renditions.get_mut(name) else {
             return self.plan.on_unchanged(name, exchange.t_req, exchange.t_end);
@@ -220,8 +230,13 @@ impl Watcher {
         let parsed = answer.text.as_deref().and_then(|text| usable(text, variables));
         match parsed {
             Some(Playlist::Media(playlist)) => {
-                rendition.etag = exchange.header("etag").map(Into::into);
+                if blocking.is_none() {
+                    rendition.etag = exchange.header("etag").map(Into::into);
+                }
                 self.plan_segments(name, exchange, &playlist);
+                if blocking.is_some() {
+                    self.new_parts(name, exchange, &playlist);
+                }
             }
             _ => {
                 rendition.etag = None;
@@ -274,6 +289,7 @@ impl Watcher {
                 has_map: None,
                 early: None,
                 dash: None,
+                part: None,
             };
             self.requests.spawn(async move {
                 let ask = Ask {
@@ -339,6 +355,7 @@ impl Watcher {
             has_map: None,
             early: None,
             dash: None,
+            part: None,
         };
         self.n_waiting += 1;
         self.requests.spawn(async move {
@@ -355,6 +372,59 @@ impl Watcher {
             Done::Transfer
         });
         Some(slot)
+    }
+
+    /// Asks for the parts that an answer lists for the first time, the newest of them where there are many.
+    fn new_parts(&mut self, name: &str, exchange: &Exchange, playlist: &MediaPlaylist) {
+        let (Ok(base), Some(newest)) = (Url::parse(exchange.base_url()), playlist.segments.last()) else { return };
+        let Some(rendition) = self.renditions.get_mut(name).filter(|_| self.stream.depth == Depth::Full) else {
+            return;
+        };
+        let new = parts::new_parts(playlist, &mut rendition.last_part);
+        if new.is_empty() {
+            return;
+        }
+        let init = self.init(name, &base, newest, exchange.t_end);
+        let Some(rendition) = self.renditions.get(name) else { return };
+        for (number, place, part) in new {
+            let Ok(url) = base.join(&part.uri) else { continue };
+            if self.n_waiting >= MAX_WAITING {
+                return self.channel.count_late(1);
+            }
+            let range = part.byte_range.and_then(range_of);
+            let promised = Promised {
+                number: Some(number),
+                duration_us: Some(part.duration_us),
+                byte_range: range,
+                discontinuity: false,
+                listed_at: exchange.t_end,
+                independent: part.independent,
+                from_edge: 0,
+                key_method: key_method(newest),
+                key_ids: key_ids(newest),
+                has_map: Some(newest.map.is_some()),
+                early: None,
+                dash: None,
+                part: Some(place),
+            };
+            let usual = rendition.target;
+            let (channel, stream, track) = (self.channel.clone(), self.stream.clone(), rendition.track.clone());
+            let init = init.clone();
+            self.n_waiting += 1;
+            self.requests.spawn(async move {
+                let init = wait_for(init).await;
+                let ask = Ask {
+                    range,
+                    usual,
+                    track: Some(&track),
+                    promised: Some(promised),
+                    priority: Priority::OldestSegment,
+                    ..manifest(&stream, ObjectKind::Part, url.into())
+                };
+                channel.media(ask, init, None, Duration::from_secs(1)).await;
+                Done::Transfer
+            });
+        }
     }
 
     fn segment(
@@ -388,19 +458,13 @@ impl Watcher {
             has_map: Some(segment.map.is_some()),
             early: None,
             dash: None,
+            part: None,
         };
         let cut = (self.stream.depth == Depth::Head).then_some(HEAD_BYTES);
         let (channel, stream, track) = (self.channel.clone(), self.stream.clone(), rendition.track.clone());
         self.n_waiting += 1;
         self.requests.spawn(async move {
-            let init = match init {
-                // Ends with the request for the init section, which has limits of its own.
-                Some(mut slot) => match slot.wait_for(Option::is_some).await {
-                    Ok(found) => found.clone().flatten(),
-                    Err(_) => None,
-                },
-                None => None,
-            };
+            let init = wait_for(init).await;
             let ask = Ask {
                 range,
                 usual: duration + duration,
@@ -415,6 +479,12 @@ impl Watcher {
             Done::Transfer
         });
     }
+}
+
+/// The facts of an init section. Ends with the request for it, which has limits of its own.
+async fn wait_for(init: Option<InitSlot>) -> Option<Arc<InitFacts>> {
+    let mut slot = init?;
+    slot.wait_for(Option::is_some).await.ok().and_then(|found| found.clone().flatten())
 }
 
 /// A playlist that can be followed. An error page is none, although each of its lines could be a URI.
@@ -441,6 +511,7 @@ pub(super) fn manifest(stream: &StreamJob, object: ObjectKind, url: String) -> A
         priority: Priority::Entry,
         retry: false,
         extra: false,
+        blocking: None,
     }
 }
 

@@ -11,6 +11,7 @@ pub mod budget;
 mod dash;
 mod hls;
 mod keys;
+mod parts;
 mod tracks;
 mod transfer;
 

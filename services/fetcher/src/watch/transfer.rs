@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use ow_domain::capture::{Capture, Exchange, FailureKind, ManifestBody, ObjectKind, Outcome, Promised, Track};
+use ow_domain::capture::{
+    BlockingReload, Capture, Exchange, FailureKind, ManifestBody, ObjectKind, Outcome, Promised, Track,
+};
 use ow_domain::job::{FetchJob, StreamJob};
 use ow_domain::{Span, Time};
 use ow_hls::Variables;
@@ -61,6 +63,8 @@ pub(super) struct Ask<'a> {
     pub priority: Priority,
     pub retry: bool,
     pub extra: bool,
+    /// The answer may be held back until the playlist holds this: then `usual` is the whole time limit.
+    pub blocking: Option<BlockingReload>,
 }
 
 /// What came of a manifest request.
@@ -114,7 +118,11 @@ impl Channel {
     /// Fetches a manifest. Manifests do not wait for transfers of segments: there is one per rendition at most.
     pub(super) async fn manifest(&self, ask: Ask<'_>) -> ManifestAnswer {
         let job = self.job();
-        let limits = Limits::manifest(&job.limits, ask.usual.to_std());
+        let mut limits = Limits::manifest(&job.limits, ask.usual.to_std());
+        if ask.blocking.is_some() {
+            limits.total = ask.usual.to_std();
+            limits.ttfb = limits.total;
+        }
         let request = request(&job, &ask, limits);
         let origin = origin(&request.url);
         self.options.budgets.take(&origin, &job.limits, ask.priority, Duration::ZERO).await;
@@ -166,6 +174,7 @@ impl Channel {
             priority: Priority::Extra,
             retry: false,
             extra: true,
+            blocking: None,
         };
         let limits =
             Limits { total: TIME_LIMIT, max_body_bytes: TIME_BYTES, ..Limits::manifest(&job.limits, Duration::ZERO) };
@@ -440,6 +449,7 @@ fn capture(job: &FetchJob, ask: &Ask<'_>, exchange: Exchange) -> Capture {
         retry: ask.retry,
         extra: ask.extra,
         late_polls: 0,
+        blocking: ask.blocking,
         probe_facts: None,
     }
 }

@@ -8,6 +8,7 @@ mod edge;
 mod history;
 mod host;
 mod keys;
+mod llhls;
 mod media;
 mod offer;
 mod own;
@@ -29,6 +30,8 @@ pub(crate) use edge::EdgeMemory;
 pub use history::{History, Sample};
 pub(crate) use host::{Access, Traffic};
 pub use keys::KeyMemory;
+pub use llhls::PartSeen;
+pub(crate) use llhls::{PartMemory, as_if_plain};
 pub(crate) use media::MediaMemory;
 pub use media::{Drift, PastInit, PastSegment};
 pub use offer::Picture;
@@ -169,6 +172,9 @@ pub(crate) struct TrackMemory {
     /// Freshness header of the packager as it was last, and since when.
     #[serde(default)]
     pub origin_header: Option<(u64, Time)>,
+    /// Parts of low-latency HLS.
+    #[serde(default)]
+    pub parts: PartMemory,
     pub window: TrackWindow,
 }
 

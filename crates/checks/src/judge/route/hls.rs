@@ -99,6 +99,9 @@ pub(super) fn playlist(
     }
     let about = About { track: Some(&track.id), ..*about };
     step(stream, alarms, run, &about, &track.id, media, not_modified, issues);
+    if let Some(media) = media.filter(|media| !is_unusable(media, issues)) {
+        super::llhls::playlist(stream, alarms, run, &about, media);
+    }
     super::align::burst(stream, alarms, run, &about);
 }
 
@@ -227,6 +230,7 @@ fn step(
         memory.digests.clear();
         memory.rewrites.clear();
         memory.media.forget_segments();
+        memory.parts.forget();
         memory.delivery.align.media.clear();
     }
     if let WallClock::Known { latency, is_wall_clock: true, .. } = wall_clock {

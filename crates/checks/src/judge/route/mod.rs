@@ -7,6 +7,7 @@ mod align;
 mod dash;
 mod hls;
 mod ladder;
+mod llhls;
 mod media;
 pub(crate) mod own;
 mod xp;
@@ -20,7 +21,9 @@ use ow_hls::{LooksLike, Sniff};
 use ow_timeline::{HlsTracker, KeyRules};
 
 use super::ProbeMemory;
-use super::memory::{HostMemory, LatencyMemory, MAX_SEGMENT_LOADS, MAX_TRACKS, SegmentLoad, StreamMemory, TrackMemory};
+use super::memory::{
+    HostMemory, LatencyMemory, MAX_SEGMENT_LOADS, MAX_TRACKS, SegmentLoad, StreamMemory, TrackMemory, as_if_plain,
+};
 use super::run::{About, Runner};
 use crate::input::{BodyKind, Load, SegmentShare, cors_origin, host_of};
 
@@ -32,6 +35,31 @@ const CONNECTION_DOUBT: Span = Span::from_secs(5);
 
 /// Judges one capture.
 pub(crate) fn capture(memory: &mut ProbeMemory, run: &mut Runner<'_>, capture: &Capture, policy: &ChannelPolicy) {
+    if capture.protocol == Protocol::Hls && (capture.object == ObjectKind::Part || capture.blocking.is_some()) {
+        let Some(plain) = low_latency(memory, run, capture) else { return };
+        return judge(memory, run, &plain, policy);
+    }
+    judge(memory, run, capture, policy);
+}
+
+/// Parts and blocking reloads are judged by themselves. Gives a playlist that is to be judged as any other.
+fn low_latency(memory: &mut ProbeMemory, run: &mut Runner<'_>, capture: &Capture) -> Option<Capture> {
+    let ProbeMemory { streams, alarms, .. } = memory;
+    let stream = streams.entry(capture.stream.clone()).or_insert_with(|| StreamMemory::new(capture.protocol));
+    stream.last_capture_at = Some(run.now());
+    let track = track_of(capture);
+    let tracks: Vec<TrackId> = stream.tracks.keys().cloned().collect();
+    let about = About { capture, track: track.as_ref().map(|t| &t.id), tracks: &tracks };
+    match capture.blocking {
+        Some(asked) => llhls::reload(stream, alarms, run, &about, asked).then(|| as_if_plain(capture)),
+        None => {
+            llhls::part(stream, alarms, run, &about);
+            None
+        }
+    }
+}
+
+fn judge(memory: &mut ProbeMemory, run: &mut Runner<'_>, capture: &Capture, policy: &ChannelPolicy) {
     let now = run.now();
     let ProbeMemory { streams, hosts, alarms, .. } = memory;
     let stream = streams.entry(capture.stream.clone()).or_insert_with(|| StreamMemory::new(capture.protocol));
@@ -92,6 +120,7 @@ pub(crate) fn capture(memory: &mut ProbeMemory, run: &mut Runner<'_>, capture: &
         ObjectKind::Mpd if capture.protocol == Protocol::Dash => dash::mpd(stream, alarms, run, &about, &load),
         ObjectKind::Segment | ObjectKind::Init => {
             media::media(stream, alarms, run, &about);
+            llhls::segment(stream, alarms, run, &about);
             dash::segment(stream, capture);
         }
         _ => {}
@@ -166,6 +195,7 @@ fn new_track(track: &Track, policy: &ChannelPolicy, now: Time) -> TrackMemory {
         key_hashes: Default::default(),
         rates: Vec::new(),
         origin_header: None,
+        parts: Default::default(),
         window: Default::default(),
     }
 }

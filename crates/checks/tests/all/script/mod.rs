@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 
 use ow_checks::{ChannelJudge, Finding};
 use ow_domain::capture::{
-    BodyEnd, Capture, EarlyTries, Exchange, Failure, FailureKind, ManifestBody, ObjectKind, Outcome, Phase, Promised,
-    Protocol, Response, Timings, TlsFacts, Track, TrackKind,
+    BlockingReload, BodyEnd, Capture, EarlyTries, Exchange, Failure, FailureKind, ManifestBody, ObjectKind, Outcome,
+    PartPromise, Phase, Promised, Protocol, Response, Timings, TlsFacts, Track, TrackKind,
 };
 use ow_domain::job::{FetchLimits, StreamJob};
 use ow_domain::policy::{ChannelClass, ChannelPolicy, CheckSettings};
@@ -316,6 +316,7 @@ fn capture(words: &Words<'_>, at: Time, seq: u64) -> Capture {
         "doc" | "mpd" => ObjectKind::Mpd,
         "init" => ObjectKind::Init,
         "segment" => ObjectKind::Segment,
+        "part" => ObjectKind::Part,
         "key" => ObjectKind::Key,
         "list" | "playlist" => ObjectKind::MediaPlaylist,
         other => panic!("{other} is no object"),
@@ -333,7 +334,7 @@ fn capture(words: &Words<'_>, at: Time, seq: u64) -> Capture {
         _ => format!("{host}/live/{track_name}-{}.ts?token={seq}", number.unwrap_or(seq)),
     };
     let (outcome, body) = outcome(words, kind, at + took);
-    let is_segment = object == ObjectKind::Segment;
+    let is_segment = matches!(object, ObjectKind::Segment | ObjectKind::Part);
     let is_media = is_segment || (object == ObjectKind::Init && words.has("mp4"));
     let media = is_media && matches!(&outcome, Outcome::Response(r) if matches!(r.status, 200 | 206));
     Capture {
@@ -365,6 +366,11 @@ fn capture(words: &Words<'_>, at: Time, seq: u64) -> Capture {
                 .or(words.has("no-map").then_some(false)),
             early: early(words, at),
             dash: mp4::promise(words),
+            part: (object == ObjectKind::Part).then(|| PartPromise {
+                index: words.number("part").unwrap_or(0.0) as u32,
+                offset_us: Span::from_secs_f64(words.number("offset").unwrap_or(0.0)).micros(),
+                independent: words.has("independent"),
+            }),
         }),
         exchange: Exchange {
             origin: url.split("/live").next().unwrap_or_default().to_owned(),
@@ -393,6 +399,10 @@ fn capture(words: &Words<'_>, at: Time, seq: u64) -> Capture {
         retry: words.has("retry"),
         extra: words.has("extra"),
         late_polls: words.number("late").unwrap_or(0.0) as u32,
+        blocking: words.options.get("ask").map(|asked| {
+            let (msn, part) = asked.split_once('.').map_or((*asked, None), |(msn, part)| (msn, Some(part)));
+            BlockingReload { msn: msn.parse().unwrap(), part: part.map(|part| part.parse().unwrap()) }
+        }),
         probe_facts: None,
     }
 }
@@ -471,7 +481,7 @@ fn outcome(words: &Words<'_>, kind: &str, t_end: Time) -> (Outcome, Option<Strin
         "doc" => body = Some(ladder::protected(doc::mpd(words, t_end), words)),
         "mpd" => body = Some(mpd::mpd(words, t_end)),
         "html" => body = Some("<!DOCTYPE html><html><body>Welcome</body></html>\n".to_owned()),
-        "segment" | "init" | "key" => status = words.number("status").map_or(200, |s| s as u16),
+        "segment" | "part" | "init" | "key" => status = words.number("status").map_or(200, |s| s as u16),
         other => panic!("{other} is no input"),
     }
     let mut body_end = if status >= 400 { BodyEnd::NotRead } else { BodyEnd::Complete };

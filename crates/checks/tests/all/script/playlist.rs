@@ -62,6 +62,9 @@ pub fn media(words: &Words<'_>, t_end: Time) -> String {
         text.push_str(&format!("#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD={control}\n"));
     }
     let tags = words.numbered("tag");
+    if let Some(pt) = words.options.get("pt") {
+        text.push_str(&format!("#EXT-X-PART-INF:PART-TARGET={pt}\n"));
+    }
     for n in first..=last {
         for tag in tags.get(&n).into_iter().flat_map(|tags| tags.split('~')) {
             text.push_str(&format!("#{tag}\n"));
@@ -86,12 +89,17 @@ pub fn media(words: &Words<'_>, t_end: Time) -> String {
         if gaps.contains(&n) {
             text.push_str("#EXT-X-GAP\n");
         }
+        text.push_str(&parts(words, n));
         let uri = uris.get(&n).map_or_else(|| format!("{name}{}.ts", n as i64 + shift), |u| (*u).to_owned());
         if let Some(range) = ranges.get(&n) {
             text.push_str(&format!("#EXT-X-BYTERANGE:{range}\n"));
         }
         let extinf = extinfs.get(&n).map_or_else(|| format!("{:.3}", duration(n)), |written| (*written).to_owned());
         text.push_str(&format!("#EXTINF:{extinf},\n{uri}{query}\n"));
+    }
+    text.push_str(&parts(words, last + 1));
+    for line in words.options.get("tail").into_iter().flat_map(|tail| tail.split('~')) {
+        text.push_str(&format!("#{line}\n"));
     }
     if words.has("endlist") {
         text.push_str("#EXT-X-ENDLIST\n");
@@ -133,4 +141,16 @@ pub fn multivariant(words: &Words<'_>) -> String {
         }
     }
     text
+}
+
+/// Parts of segment `n`: `part.106=0.5i,0.5,0.3g` are their durations, `i` independent, `g` a gap.
+fn parts(words: &Words<'_>, n: u64) -> String {
+    let all = words.numbered("part");
+    let part = |(index, part): (usize, &str)| {
+        let duration = part.trim_end_matches(['i', 'g']);
+        let independent = if part.contains('i') { ",INDEPENDENT=YES" } else { "" };
+        let gap = if part.contains('g') { ",GAP=YES" } else { "" };
+        format!("#EXT-X-PART:DURATION={duration},URI=\"p{n}.{index}.mp4\"{independent}{gap}\n")
+    };
+    all.get(&n).into_iter().flat_map(|parts| parts.split(',')).enumerate().map(part).collect()
 }
