@@ -4,8 +4,10 @@ mod blocking_reload_broken;
 mod independent_flag;
 mod part_bytes_mismatch;
 mod part_duration;
+mod part_hold_back;
 mod part_inf_missing;
 mod part_stale;
+mod preload_hint_after_end;
 
 use ow_domain::Span;
 use ow_hls::MediaPlaylist;
@@ -21,6 +23,8 @@ pub(crate) const CHECKS: &[&CheckDef] = &[
     &part_duration::CHECK,
     &part_bytes_mismatch::CHECK,
     &independent_flag::CHECK,
+    &part_hold_back::CHECK,
+    &preload_hint_after_end::CHECK,
 ];
 
 pub(crate) fn times(span: Span, factor: f64) -> Span {
