@@ -34,7 +34,7 @@ fn run(load: &ReloadLoad<'_>, params: &Params, out: &mut Outcome) {
             (format!("segment {newest} and {n_parts} parts"), "a playlist with")
         }
         ReloadAnswer::Status(status)
-            if !(gave_up && matches!(status, 503 | 504)) && !matches!(status, 401 | 403 | 429) =>
+            if !(matches!(status, 401 | 403 | 429) || gave_up && matches!(status, 503 | 504)) =>
         {
             (format!("status {status}"), "")
         }
