@@ -105,6 +105,13 @@ impl Alarms {
         self.by_check.is_empty() || !self.by_check.contains_key(check)
     }
 
+    /// A condition of this check stands on this stream, whatever the rendition.
+    pub fn is_active(&self, check: &str, subject: &Subject) -> bool {
+        let of_stream = |e: &&Entry| e.subject.protocol == subject.protocol && e.subject.stream == subject.stream;
+        let Some(entries) = self.by_check.get(check) else { return false };
+        entries.iter().filter(of_stream).any(|e| e.state.active.is_some())
+    }
+
     /// Time passes. `rules_of` gives the rules of a check, `None` when it no longer exists or is off; subjects that
     /// are no longer `alive` close too (CHECKS 5.9.8).
     pub fn tick<'r>(

@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 use ow_domain::Severity;
 
 use crate::input::{
-    Aligned, LadderLoad, Load, MediaLoad, MpdLoad, MpdStep, MvpDocument, MvpLoad, PartBytes, PartEdge, PartLoad,
-    PartsLoad, PlaylistLoad, PlaylistStep, Presentations, ProbeLoad, ProbeSilence, ReloadLoad, Renditions,
+    Aligned, LadderLoad, LiveManifest, Load, MediaLoad, MpdLoad, MpdStep, MvpDocument, MvpLoad, PartBytes, PartEdge,
+    PartLoad, PartsLoad, PlaylistLoad, PlaylistStep, Presentations, ProbeLoad, ProbeSilence, ReloadLoad, Renditions,
 };
 use crate::outcome::Outcome;
 
@@ -146,6 +146,7 @@ inputs!(
     MvpDocument,
     MpdLoad,
     PlaylistLoad,
+    LiveManifest,
     PlaylistStep,
     MpdStep,
     MediaLoad,

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::mark::Mark;
 use crate::recording::{Audio, Pictures, Video};
 
 /// Timescale of the video track.
@@ -20,6 +21,8 @@ pub(crate) struct CmafTemplate {
     bytes: Vec<u8>,
     sequence_at: usize,
     decode_time_at: usize,
+    /// Byte offset of the mark in the first picture; sound has none.
+    mark_at: Option<usize>,
 }
 
 impl CmafTemplate {
@@ -28,14 +31,21 @@ impl CmafTemplate {
         let Pictures { count, ticks, .. } = pictures;
         let mut samples = Vec::new();
         let mut data = Vec::new();
-        for frame in pictures.of(video) {
-            samples.extend((frame.nals.len() as u32).to_be_bytes());
+        for (i, frame) in pictures.of(video).enumerate() {
+            let begin = data.len();
+            if i == 0 {
+                let mark = Mark::nal();
+                data.extend_from_slice(&(mark.len() as u32).to_be_bytes());
+                data.extend_from_slice(&mark);
+            }
+            data.extend_from_slice(&frame.nals);
+            samples.extend(((data.len() - begin) as u32).to_be_bytes());
             samples.extend(if frame.is_idr { SYNC } else { NON_SYNC }.to_be_bytes());
             samples.extend((frame.display_offset * ticks as i32).to_be_bytes());
-            data.extend_from_slice(&frame.nals);
         }
         // data-offset, sizes, flags, composition offsets.
-        CmafTemplate::build(0x0100_0e01, ticks as u32, NON_SYNC, count, &samples, &data)
+        let template = CmafTemplate::build(0x0100_0e01, ticks as u32, NON_SYNC, count, &samples, &data);
+        CmafTemplate { mark_at: Some(template.bytes.len() - data.len() + 4), ..template }
     }
 
     pub fn audio(audio: &Audio, first: usize, count: usize) -> CmafTemplate {
@@ -79,12 +89,15 @@ impl CmafTemplate {
         let data_offset = (w.out.len() - moof_at + 8) as u32;
         w.out[data_offset_at..data_offset_at + 4].copy_from_slice(&data_offset.to_be_bytes());
         w.boxed(b"mdat", |w| w.put(data));
-        CmafTemplate { bytes: w.out, sequence_at, decode_time_at }
+        CmafTemplate { bytes: w.out, sequence_at, decode_time_at, mark_at: None }
     }
 
     /// The segment with this sequence number and decode time (of its first sample, in the track's timescale).
-    pub fn segment(&self, sequence: u32, decode_time: u64) -> Bytes {
+    pub fn segment(&self, sequence: u32, decode_time: u64, mark: Mark) -> Bytes {
         let mut out = self.bytes.clone();
+        if let Some(at) = self.mark_at {
+            mark.write(&mut out, at);
+        }
         out[self.sequence_at..self.sequence_at + 4].copy_from_slice(&sequence.to_be_bytes());
         out[self.decode_time_at..self.decode_time_at + 8].copy_from_slice(&decode_time.to_be_bytes());
         Bytes::from(out)

@@ -27,6 +27,7 @@ mod cue;
 mod fault;
 mod hls;
 mod ladder;
+mod mark;
 mod memory;
 mod mpd;
 mod packager;

@@ -62,6 +62,8 @@ pub(crate) fn mpd(
         Addressing::Timeline => (seconds, timeline.published(publish_edge)),
         Addressing::Number => (60, timeline.start_us),
     };
+    // What overlaps is told longer than it is.
+    let longest = seconds + i64::from(has(|k| matches!(k, FaultKind::TimelineOverlap { .. })));
     let mut out = String::with_capacity(4_096);
     let _ = write!(
         out,
@@ -75,7 +77,7 @@ pub(crate) fn mpd(
     }
     let _ = writeln!(
         out,
-        " minimumUpdatePeriod=\"PT{update}S\" timeShiftBufferDepth=\"PT{}S\" maxSegmentDuration=\"PT{seconds}S\" \
+        " minimumUpdatePeriod=\"PT{update}S\" timeShiftBufferDepth=\"PT{}S\" maxSegmentDuration=\"PT{longest}S\" \
          minBufferTime=\"PT{seconds}S\" suggestedPresentationDelay=\"PT{}S\">",
         timeline.window * seconds,
         seconds * timeline.window.min(3)
@@ -126,7 +128,9 @@ impl View<'_> {
         });
         let moved_ms: i64 =
             self.hits.iter().map(|h| if let FaultKind::PeriodStart { by_ms } = *h.kind() { by_ms } else { 0 }).sum();
-        let Some((since, how)) = seam.filter(|(since, _)| self.edge >= *since) else {
+        // The period after a tail that is missing is listed ahead, together with the tail.
+        let seam = seam.map(|(since, how)| (since, how, since - i64::from(how == Seam::TailMissing)));
+        let Some((since, how, _)) = seam.filter(|(.., listed_at)| self.edge >= *listed_at) else {
             return self.period(out, "p0", moved_ms, Stretch { from: 0, to: None }, true);
         };
         let start_ms = since * self.timeline.segment_us / 1_000;
@@ -242,7 +246,7 @@ impl View<'_> {
     fn segments(&self, out: &mut String, rendition: usize, stretch: Stretch, off: i64) {
         out.push_str("        <SegmentTimeline>\n");
         let first = self.first.max(stretch.from);
-        let edge = stretch.to.map_or(self.edge, |to| self.edge.min(to - 1));
+        let edge = stretch.to.map_or(self.edge.max(stretch.from), |to| self.edge.min(to - 1));
         let gap = self.has(|k| matches!(k, FaultKind::TimelineGap {}));
         let left_out = (gap && edge > first).then_some((first + edge) / 2);
         let overlap_ms: i64 = self

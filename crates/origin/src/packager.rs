@@ -9,6 +9,7 @@ use bytes::Bytes;
 use crate::cmaf::{self, AUDIO_SCALE, CmafTemplate, VIDEO_SCALE};
 use crate::config::GOP_MS;
 use crate::ladder::{AUDIO, Ladder};
+use crate::mark::Mark;
 use crate::recording::{GOP_FRAMES, LOOP_AUDIO_FRAMES, LOOP_FRAMES, Pictures};
 use crate::ts::{AUDIO_FRAME, AudioSpan, FRAME, TsTemplate};
 
@@ -32,6 +33,8 @@ pub(crate) enum Cut {
 pub(crate) struct Twist {
     /// Media times are off by so much, microseconds.
     pub shift_us: i64,
+    /// The segment as it was published, where its media is that of another number.
+    pub published: Option<i64>,
     /// How it is cut, and the first segment that is cut so: until then continuity counters count the clean ones.
     pub cut: Option<(Cut, i64)>,
 }
@@ -93,8 +96,9 @@ impl Packager {
         let clean = self.ts_templates(rendition, &self.ts, None);
         let start = n * self.segment_ms * 90 + twist.shift_us * 9 / 100;
         let place = (n % self.period as i64) as usize;
+        let mark = Mark(twist.published.unwrap_or(n));
         let Some((cut, since)) = twist.cut else {
-            return clean[place].segment(start, self.packets(clean, n));
+            return clean[place].segment(start, self.packets(clean, n), mark);
         };
         let cuts = cuts_of(&self.ts_cuts, cut);
         let templates = self.ts_templates(rendition, &cuts, Some(cut));
@@ -104,7 +108,7 @@ impl Packager {
         for (i, count) in before.iter_mut().enumerate() {
             *count += made[i] - made_before[i];
         }
-        templates[place].segment(start + later(Some(cut)) * 90, before)
+        templates[place].segment(start + later(Some(cut)) * 90, before, mark)
     }
 
     /// Packets per PID in all segments before `n`.
@@ -124,11 +128,12 @@ impl Packager {
         let place = (n % self.period as i64) as usize;
         let (start, _) = self.span_of(rendition, n, twist.cut.map(|(cut, _)| cut));
         let time = (start + twist.shift_us * i64::from(scale(rendition)) / 1_000_000).max(0) as u64;
+        let mark = Mark(twist.published.unwrap_or(n));
         match twist.cut {
-            None => self.cmaf_templates(rendition, &self.cmaf, None)[place].segment((n + 1) as u32, time),
+            None => self.cmaf_templates(rendition, &self.cmaf, None)[place].segment((n + 1) as u32, time, mark),
             Some((cut, _)) => {
                 let cuts = cuts_of(&self.cmaf_cuts, cut);
-                self.cmaf_templates(rendition, &cuts, Some(cut))[place].segment((n + 1) as u32, time)
+                self.cmaf_templates(rendition, &cuts, Some(cut))[place].segment((n + 1) as u32, time, mark)
             }
         }
     }

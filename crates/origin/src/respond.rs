@@ -249,7 +249,7 @@ impl Origin {
             Name::Restarted { since, start, n } => start + n - since,
             _ => n,
         };
-        let mut twist = Twist::default();
+        let mut twist = Twist { published: Some(n), ..Twist::default() };
         // What is done to the bytes in the end, and what tells one such from another.
         let mut done: Vec<(char, Change)> = Vec::new();
         let taken = |hit: &&Hit| !hit.entry.is_for_new() || n > timeline.edge(hit.since_us);
@@ -264,7 +264,10 @@ impl Origin {
                 FaultKind::PeriodSeam { how: Seam::TailMissing } if n == since => {
                     return Reply::text(StatusCode::FORBIDDEN, "forbidden\n");
                 }
-                FaultKind::SegmentRewritten { how: Rewrite::Bytes } => media = (media - 1).max(0),
+                FaultKind::SegmentRewritten { how: Rewrite::Bytes } => {
+                    media = (media - 1).max(0);
+                    twist.published = Some(media);
+                }
                 FaultKind::TimestampJump { by_ms } => twist.shift_us += by_ms * 1_000,
                 FaultKind::TimestampDrift { ppm } => {
                     twist.shift_us += (n - since + 1).max(0) * timeline.segment_us / 1_000 * i64::from(ppm) / 1_000;

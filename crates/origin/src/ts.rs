@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 
+use crate::mark::Mark;
 use crate::recording::{Audio, Picture, Pictures, Video};
 
 const PACKET: usize = 188;
@@ -35,6 +36,8 @@ pub(crate) struct TsTemplate {
     pcrs: Vec<(u32, i64)>,
     /// Byte offset and 90 kHz time of each PTS and DTS.
     stamps: Vec<(u32, i64)>,
+    /// Byte offset of the mark in the first picture.
+    mark_at: usize,
     /// Packets per PID.
     pub counts: [u64; 4],
 }
@@ -76,8 +79,9 @@ impl TsTemplate {
     }
 
     /// The segment that starts at `start` (90 kHz, unwrapped), with this many packets per PID before it.
-    pub fn segment(&self, start: i64, before: [u64; 4]) -> Bytes {
+    pub fn segment(&self, start: i64, before: [u64; 4], mark: Mark) -> Bytes {
         let mut out = self.bytes.clone();
+        mark.write(&mut out, self.mark_at);
         let add = before.map(|n| (n & 15) as u8);
         for (packet, &slot) in out.chunks_exact_mut(PACKET).zip(&self.slots) {
             packet[3] = packet[3] & 0xf0 | packet[3].wrapping_add(add[usize::from(slot)]) & 0x0f;
@@ -96,6 +100,11 @@ impl TsTemplate {
 
     pub fn len(&self) -> usize {
         self.bytes.len()
+    }
+
+    /// Which of [`PIDS`] the packet at this byte is of.
+    fn slot_of(&self, at: u32) -> usize {
+        self.slots.get(at as usize / PACKET).map_or(0, |slot| usize::from(*slot))
     }
 }
 
@@ -120,7 +129,7 @@ impl Default for Mux {
     fn default() -> Mux {
         let (bytes, slots, pcrs, stamps) = Default::default();
         Mux {
-            out: TsTemplate { bytes, slots, pcrs, stamps, counts: [0; 4] },
+            out: TsTemplate { bytes, slots, pcrs, stamps, mark_at: 0, counts: [0; 4] },
             pes: Vec::new(),
             ticks: FRAME,
             sps: Vec::new(),
@@ -146,6 +155,12 @@ impl Mux {
                 self.pes.extend_from_slice(set);
             }
         }
+        // Of the first picture; parameter sets are short, so that its bytes lie in one packet.
+        let marked = self.out.stamps.iter().all(|(at, _)| self.out.slot_of(*at) != 2).then_some(self.pes.len() + 4);
+        if marked.is_some() {
+            self.pes.extend_from_slice(&[0, 0, 0, 1]);
+            self.pes.extend_from_slice(&Mark::nal());
+        }
         let mut rest = &picture.nals[..];
         while let Some((head, tail)) = rest.split_first_chunk::<4>() {
             let (nal, tail) = tail.split_at(u32::from_be_bytes(*head) as usize);
@@ -157,6 +172,11 @@ impl Mux {
         let flags = if picture.is_idr { 0x50 } else { 0x10 };
         // PES_packet_length 0: unbounded, allowed for video in a transport stream.
         self.pes(2, 0xe0, 0, times, Some((flags, dts - MUX_DELAY)));
+        if let Some(at) = marked {
+            // Behind the last stamp of the PES head.
+            let head_end = self.out.stamps.last().map_or(0, |(stamp, _)| *stamp as usize + 5);
+            self.out.mark_at = head_end + at;
+        }
     }
 
     fn audio<'a>(&mut self, config: [u8; 2], frames: impl Iterator<Item = &'a Vec<u8>>, pts: i64) {

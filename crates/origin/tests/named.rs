@@ -100,7 +100,8 @@ fn even(uri: &str) -> bool {
 
 #[tokio::test(start_paused = true)]
 async fn the_wire_shows_each_fault_while_it_lasts() {
-    for fault in NamedFault::all() {
+    // What is only a moment of media time shows by itself.
+    for fault in NamedFault::all().iter().filter(|f| !f.steps(0, None).is_empty()) {
         let ((clean, clean_clock), (faulty, clock)) = (origin(fault, false), origin(fault, true));
         let mut differs = 0;
         // Seldom before, often while it lasts, and when all that was listed then has left.

@@ -28,9 +28,9 @@ fn run(load: &MediaLoad<'_>, params: &Params, out: &mut Outcome) {
         out.unknown();
         return;
     };
-    let past = history.samples().rev().filter(|s| s.number < number);
-    let equal: Vec<u64> =
-        past.take(params.look_back as usize).filter(|s| s.payload == Some(digest)).map(|s| s.number).collect();
+    // By number: segments that were not read count, else a loop looks shorter than it is.
+    let past = history.samples().rev().filter(|s| s.number < number && number - s.number <= params.look_back as u64);
+    let equal: Vec<u64> = past.filter(|s| s.payload == Some(digest)).map(|s| s.number).collect();
     let least = if main.kind == EsKind::Audio { 2 } else { 1 };
     let Some(first) = equal.first().filter(|_| equal.len() >= least) else {
         out.pass();

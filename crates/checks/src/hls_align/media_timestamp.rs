@@ -16,12 +16,21 @@ crate::check! {
     },
 }
 
+/// Farther apart than this, times of 32 bits tell nothing of each other.
+const SHORT_TIMES_MAX: Span = Span::from_secs(60);
+
 fn run(input: &Aligned<'_>, params: &Params, out: &mut Outcome) {
     let Some(reference) = input.reference() else { return };
     for track in input.tracks.iter().filter(|t| t.id != reference.id) {
         let frame = track.unit().max(reference.unit()).max(Span::from_millis(40));
         let limit = frame + Span::from_secs_f64(params.slack_s);
         match mapping(track, reference, limit) {
+            // Of 32 bits: one may have begun again and the other not yet, or at another number of turns.
+            Mapping::Media(offset)
+                if offset.abs() > SHORT_TIMES_MAX && (track.has_short_times() || reference.has_short_times()) =>
+            {
+                out.unknown().on_track(track.id)
+            }
             Mapping::Unknown | Mapping::DateTime(_) => out.unknown().on_track(track.id),
             Mapping::Equal => out.pass().on_track(track.id),
             Mapping::Media(offset) => {

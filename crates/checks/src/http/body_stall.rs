@@ -38,9 +38,13 @@ fn run(load: &Load<'_>, params: &Params, out: &mut Outcome) {
     let floor = params.byte_floor_kbps * 1e3;
     if stall > limit {
         let (value, limit) = (exact_seconds(stall), exact_seconds(limit));
+        // What never ended is no pause; http-timeout leaves it to this check.
+        let stays_away = load.body_end() == Some(BodyEnd::TimedOut);
+        let (severity, how) =
+            if stays_away { (Severity::Major, "stopped for the last") } else { (Severity::Minor, "paused for") };
         let message =
-            format!("the body of a {} paused for {value}; at most {limit} without a byte expected", load.object_name());
-        out.fail(Severity::Minor, value, limit, message);
+            format!("the body of a {} {how} {value}; at most {limit} without a byte expected", load.object_name());
+        out.fail(severity, value, limit, message);
     } else if let Some(slowest) = timings.slowest_bits_per_second.filter(|rate| (*rate as f64) < floor) {
         let kbps = |bits: f64| format!("{:.0} kbit/s", bits / 1e3);
         let (value, limit) = (kbps(slowest as f64), kbps(floor));

@@ -87,6 +87,11 @@ impl AlignedTrack<'_> {
         None
     }
 
+    /// Media times of 32 bits.
+    pub fn has_short_times(&self) -> bool {
+        self.segments.iter().filter_map(|s| s.media).any(|m| m.short)
+    }
+
     /// Longest access unit seen.
     pub fn unit(&self) -> Span {
         span_of(self.segments.iter().filter_map(|s| s.media).map(|m| m.unit).max().unwrap_or(0))

@@ -158,6 +158,14 @@ pub struct PlaylistLoad<'a> {
     pub is_only_of_kind: bool,
 }
 
+/// A manifest that clients ask for again and again, as its headers may be judged.
+pub struct LiveManifest<'a> {
+    pub capture: &'a Capture,
+    /// Target duration of a live media playlist; minimumUpdatePeriod of a dynamic MPD, and the length of a segment where that
+    /// is 0. `None`: not live, or it does not say.
+    pub rhythm: Option<Span>,
+}
+
 /// A media playlist judged against those before.
 pub struct PlaylistStep<'a> {
     pub capture: &'a Capture,

@@ -7,6 +7,7 @@
 pub(crate) mod blind;
 pub(crate) mod measures;
 pub(crate) mod memory;
+mod parents;
 pub(crate) mod proof;
 mod route;
 mod run;

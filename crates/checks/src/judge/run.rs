@@ -136,7 +136,13 @@ impl<'a> Runner<'a> {
 
     fn take(&mut self, alarms: &mut Alarms, about: &About<'_>, index: usize, check: &CheckDef, evaluation: Evaluation) {
         let rules = self.settings.rules(index);
+        let parents = super::parents::of(check.id);
+        let told = matches!(evaluation.result, Result::Fail(_)) && !parents.is_empty() && {
+            let subject = subject(check, about, evaluation.scope, evaluation.track.as_ref(), evaluation.reason);
+            parents.iter().any(|parent| alarms.is_active(parent, &subject))
+        };
         let quiet = match evaluation.result {
+            _ if told => Input::Unknown,
             Result::Pass => Input::Pass,
             Result::Between => Input::Between,
             Result::Unknown => Input::Unknown,

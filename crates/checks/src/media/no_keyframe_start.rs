@@ -22,6 +22,8 @@ fn run(load: &MediaLoad<'_>, _: &Params, out: &mut Outcome) {
     let promised = load.capture.promised.as_ref();
     let hidden = promised.is_some_and(|p| p.key_method.as_deref() == Some("AES-128"));
     let video = load.facts.and_then(|f| f.elementary.iter().find(|e| e.kind == EsKind::Video));
+    // Pictures before the tables are lost to the reader: what it sees first is not what comes first.
+    let hidden = hidden || !load.is_sound();
     // The first segment after a discontinuity is judged by a check of its own.
     let hidden = hidden || promised.is_some_and(|p| p.discontinuity);
     let Some(starts) = video.filter(|v| !hidden && v.n_access_units > 0).and_then(|v| v.starts_with_keyframe) else {

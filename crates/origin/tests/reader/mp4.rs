@@ -98,7 +98,11 @@ pub fn segment(data: &[u8], init: &Init) -> Facts {
         starts.push((decode_time + i as u64 * duration).checked_add_signed(offset).expect("not negative"));
         let told = own_flags.unwrap_or(if i == 0 { first_flags } else { default_flags });
         syncs.push(told & 0x1_0000 == 0);
-        idrs.push(init.sample_entry == "avc1" && data[data_at + 4] & 0x1f == 5);
+        // The number of the segment stands before the slices of its first picture.
+        let sei = data[data_at + 4] & 0x1f == 6 && init.sample_entry == "avc1";
+        let len = u32::from_be_bytes([data[data_at], data[data_at + 1], data[data_at + 2], data[data_at + 3]]);
+        let slice_at = if sei { data_at + 4 + len as usize } else { data_at };
+        idrs.push(init.sample_entry == "avc1" && data[slice_at + 4] & 0x1f == 5);
         data_at += size;
     }
     assert_eq!(data_at, mdat_end, "samples fill mdat");

@@ -155,11 +155,15 @@ impl Walker {
         if kinds.first() != Some(&9) {
             wrong.push(format!("NAL units {kinds:?} do not begin with a delimiter"));
         }
+        // The number of the segment, in its first picture.
+        if kinds.contains(&6) != (facts.n_pictures == 0) {
+            wrong.push(format!("picture {}: NAL units {kinds:?}", facts.n_pictures));
+        }
         let is_idr = kinds.contains(&5);
         if is_idr != (facts.n_pictures % 50 == 0) || is_idr != pes.is_random_access {
             wrong.push(format!("picture {}: IDR {is_idr}, random access {}", facts.n_pictures, pes.is_random_access));
         }
-        if is_idr && !(kinds.starts_with(&[9, 7, 8, 5])) {
+        if is_idr && !(kinds.starts_with(&[9, 7, 8, 5]) || kinds.starts_with(&[9, 7, 8, 6, 5])) {
             wrong.push(format!("IDR without parameter sets: {kinds:?}"));
         }
         if let Some(last) = self.dts.replace(pes.dts)

@@ -49,6 +49,9 @@ pub struct MediaStart {
     pub start: i64,
     /// Typical access unit, 90 kHz.
     pub unit: i64,
+    /// Told in 32 bits, which begin again at a moment of their own in each rendition.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub short: bool,
 }
 
 impl AlignMemory {
@@ -106,6 +109,7 @@ impl AlignMemory {
         if self.media.len() == MAX_MEDIA {
             self.media.pop_front();
         }
-        self.media.push_back(MediaStart { msn, start, unit });
+        let short = facts.mp4.as_ref().is_some_and(|mp4| mp4.runs.iter().any(|run| run.tfdt_version == Some(0)));
+        self.media.push_back(MediaStart { msn, start, unit, short });
     }
 }

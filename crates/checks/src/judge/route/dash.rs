@@ -7,7 +7,7 @@ use ow_timeline::dash::{DashObservation, DashOutcome, DashStep, Presentation};
 
 use super::{remember_track, response};
 use crate::alarms::Alarms;
-use crate::input::{BodyKind, Load, MpdLoad, MpdStep};
+use crate::input::{BodyKind, LiveManifest, Load, MpdLoad, MpdStep};
 use crate::judge::memory::{Age, MAX_MPD_BYTES, StreamMemory, breaks_model};
 use crate::judge::run::{About, Runner};
 
@@ -39,6 +39,12 @@ pub(super) fn mpd(
         return;
     };
     let presentation = Presentation::read(mpd, &url, capture.exchange.t_req);
+    if !not_modified {
+        let nominal = || presentation.tracks().filter_map(|(_, view)| view.nominal()).min();
+        let update = presentation.update_period.filter(|_| presentation.dynamic);
+        let rhythm = update.and_then(|mup| if mup > Span::ZERO { Some(mup) } else { nominal() });
+        run.checks(alarms, about, &LiveManifest { capture, rhythm });
+    }
     let outcome = match not_modified {
         true => DashOutcome::NotModified(&presentation),
         false => DashOutcome::Ok(&presentation),

@@ -12,7 +12,7 @@ use super::{remember_track, response, track_of};
 use crate::alarms::Alarms;
 use crate::canonical;
 use crate::input::{
-    BodyKind, Load, MvpDocument, MvpLoad, OriginHeader, PlaylistLoad, PlaylistStep, Renditions, TrackAge, WallClock,
+    BodyKind, LiveManifest, Load, MvpDocument, MvpLoad, OriginHeader, PlaylistLoad, PlaylistStep, Renditions, TrackAge, WallClock,
 };
 use crate::judge::memory::{
     Age, LatencyMemory, MAX_KEYS, MAX_MVP_ISSUES, MAX_MVP_TEXT, MAX_PENDING_REWRITES, PendingRewrite, RewriteVerdict,
@@ -96,6 +96,9 @@ pub(super) fn playlist(
         let input = PlaylistLoad { capture, playlist: media, issues, is_only_of_kind };
         let about = About { track: Some(&track.id), ..*about };
         run.checks(alarms, &about, &input);
+        let live = media.filter(|p| p.end_list.is_none()).map(|p| Span::from_micros(p.target_duration_us()));
+        let rhythm = live.filter(|td| *td > Span::ZERO);
+        run.checks(alarms, &about, &LiveManifest { capture, rhythm });
     }
     let about = About { track: Some(&track.id), ..*about };
     step(stream, alarms, run, &about, &track.id, media, not_modified, issues);
