@@ -84,7 +84,7 @@ const EXPECTED: &[(&str, &[&str])] = &[
     ("F71-cont", &["ad-cue-cont-inconsistent"]),
     ("F72", &["ad-break-missing"]),
     ("F73", &["ts-cc-error"]),
-    ("F74", &["http-body-stall", "http-truncated-body", "http-timeout"]),
+    ("F74", &["http-body-stall", "http-truncated-body"]),
     ("F74-reset", &["http-truncated-body"]),
     ("F74-zero", &["ts-sync-loss", "media-nal-walk-error"]),
     ("F74-zero-cmaf", &["media-nal-walk-error"]),

@@ -1,64 +1,28 @@
 //! Faults that must be found, and clean channels that must be silent.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ow_domain::Severity;
 use ow_faults::{report, suite};
 use ow_origin::{AdBreaks, OriginConfig, Profile};
 
-/// Found by the first check listed, with nothing unlisted above warning. A fault that gets its check moves in here.
-const MUST_FIND: &[&str] = &[
-    "F01",
-    "F02",
-    "F03",
-    "F04",
-    "F07",
-    "F08",
-    "F13",
-    "F14",
-    "F17",
-    "F18",
-    "F19",
-    "F22",
-    "F25",
-    "F26",
-    "F27",
-    "F29",
-    "F29-cmaf",
-    "F30",
-    "F31",
-    "F32",
-    "F33",
-    "F48",
-    "F49",
-    "F57",
-    "F62-hls",
-    "F63",
-    "F64",
-    "F71",
-    "F73",
-    "F74-reset",
-    "F74-zero",
+/// All others are found by the first check listed, with nothing unlisted above warning. A fault that gets its check moves out of here.
+const NOT_YET: &[&str] = &[
+    // No check of the drift of media time against the wall clock.
+    "F39", // Replicas that differ make a rendition seem frozen as well.
+    "F60",
 ];
 
-/// Raised, whatever else is told.
-const MUST_TELL: &[&str] = &["F35", "F05", "F09", "F12", "F15", "F20", "F28", "F34", "F61"];
-
 #[test]
-fn every_fault_that_must_be_found_is_found() {
+fn every_fault_but_these_is_found_by_its_first_check_alone() {
     let outcomes = suite::run_all(&[], |_| {}).expect("plays");
-    let mut wrong = Vec::new();
-    for outcome in &outcomes {
-        let id = outcome.fault.id.as_str();
-        let must = MUST_FIND.contains(&id) && !outcome.passed() || MUST_TELL.contains(&id) && outcome.found.is_none();
-        if must || !outcome.before.is_empty() {
-            wrong.push(report::line(outcome));
-        }
-    }
-    for id in MUST_FIND.iter().chain(MUST_TELL) {
-        assert!(outcomes.iter().any(|o| o.fault.id == *id), "there is no fault {id}");
-    }
-    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+    let failed: Vec<&str> = outcomes.iter().filter(|o| !o.passed()).map(|o| o.fault.id.as_str()).collect();
+    let lines = outcomes.iter().filter(|o| !o.passed()).map(report::line).collect::<Vec<_>>().join("\n");
+    assert_eq!(failed, NOT_YET, "\n{lines}");
+    let faults: BTreeSet<&str> =
+        outcomes.iter().filter(|o| o.passed()).filter_map(|o| o.fault.id.split('-').next()).collect();
+    assert!(faults.len() >= 60, "{} faults are found", faults.len());
 }
 
 #[test]

@@ -37,9 +37,8 @@ fn run(input: &MpdStep<'_>, params: &Params, out: &mut Outcome) {
     };
     // What a later Period no longer has does not stand still: it has ended (dash-period-tracks-missing).
     let newest = input.presentation.periods.iter().rposition(|p| *p.key == *freshest.period);
-    let in_force = |track: &&DashTrackStep| {
-        newest == input.presentation.periods.iter().rposition(|p| *p.key == *track.period)
-    };
+    let in_force =
+        |track: &&DashTrackStep| newest == input.presentation.periods.iter().rposition(|p| *p.key == *track.period);
     for track in input.step.tracks.iter().filter(|t| t.explicit).filter(in_force) {
         let Some(age) = track.age else { continue };
         if age.grew {

@@ -6,7 +6,7 @@ use crate::outcome::{Outcome, exact_seconds};
 use crate::registry::op;
 
 crate::check! {
-    /// Detects:       A body that pauses in the middle, or trickles below a floor for two seconds.
+    /// Detects:       A body that pauses in the middle, stops before its end, or trickles below a floor for two seconds.
     /// Matters:       Players with small buffers stall although the download ends in time.
     /// Usual causes:  Lost packets, a disk that waits, a proxy that fetches ahead too little.
     /// Stays quiet:   For chunked answers without a length, whose encoder may still be writing, and for one pause in ten bodies.
@@ -19,7 +19,7 @@ crate::check! {
 
 fn run(load: &Load<'_>, params: &Params, out: &mut Outcome) {
     let timings = load.capture.exchange.timings;
-    // A body of which no more came had a pause as well; that it did not end at all is http-timeout.
+    // A body of which no more came had a pause as well.
     let stopped = |r: &Response| r.body_end == BodyEnd::TimedOut && r.body_bytes > 0 && r.content_length.is_some();
     let ended =
         load.response().filter(|r| matches!(r.status, 200 | 206) && (r.body_end == BodyEnd::Complete || stopped(r)));

@@ -1,5 +1,5 @@
+use ow_domain::capture::{BodyEnd, FailureKind, ObjectKind, Phase, Response};
 use ow_domain::{Severity, Span};
-use ow_domain::capture::{BodyEnd, FailureKind, ObjectKind, Phase};
 
 use crate::input::Load;
 use crate::outcome::{Outcome, seconds};
@@ -39,9 +39,9 @@ fn run(load: &Load<'_>, _: &Params, out: &mut Outcome) {
     };
     // A body that began and then stopped is told by http-body-stall.
     let stalled = exchange.timings.longest_stall_us.is_some_and(|us| us > STALL.micros());
-    let announced = load.response().is_some_and(|r| r.content_length.is_some() && matches!(r.status, 200 | 206));
-    let media = matches!(load.capture.object, ObjectKind::Segment | ObjectKind::Init);
-    if what == "the last byte" && stalled && (announced || !media) && load.capture.late_polls == 0 {
+    let begun = |r: &Response| r.body_bytes > 0 && r.content_length.is_some() && matches!(r.status, 200 | 206);
+    let stopped = load.response().is_some_and(|r| r.body_end == BodyEnd::TimedOut && begun(r)) && stalled;
+    if stopped && load.capture.late_polls == 0 {
         out.unknown().reason(kind);
         return;
     }

@@ -12,7 +12,8 @@ use super::{remember_track, response, track_of};
 use crate::alarms::Alarms;
 use crate::canonical;
 use crate::input::{
-    BodyKind, LiveManifest, Load, MvpDocument, MvpLoad, OriginHeader, PlaylistLoad, PlaylistStep, Renditions, TrackAge, WallClock,
+    BodyKind, LiveManifest, Load, MvpDocument, MvpLoad, OriginHeader, PlaylistLoad, PlaylistStep, Renditions, TrackAge,
+    WallClock,
 };
 use crate::judge::memory::{
     Age, LatencyMemory, MAX_KEYS, MAX_MVP_ISSUES, MAX_MVP_TEXT, MAX_PENDING_REWRITES, PendingRewrite, RewriteVerdict,
