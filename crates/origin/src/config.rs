@@ -38,9 +38,6 @@ pub struct OriginConfig {
     pub max_connections: usize,
     /// Cues for advertisements in HLS playlists. Default none.
     pub ad_breaks: Option<AdBreaks>,
-    /// CMAF in HLS tells of Common Encryption: keys in playlists, `tenc` and `pssh` in initialization segments. The media stays clear:
-    /// nothing here can play it, and nobody is to. Default false.
-    pub protection: bool,
     /// Faults by time since start. Default none.
     pub script: FaultScript,
 }
@@ -67,7 +64,6 @@ impl Default for OriginConfig {
             control_remote: false,
             max_connections: 4_096,
             ad_breaks: None,
-            protection: false,
             script: FaultScript::default(),
         }
     }

@@ -81,9 +81,6 @@ pub struct NamedFault {
     /// The channel has ad breaks: 4 of every 15 segments.
     #[serde(default)]
     pub ads: bool,
-    /// The channel tells of Common Encryption.
-    #[serde(default)]
-    pub protection: bool,
     #[serde(rename = "step")]
     steps: Vec<NamedStep>,
 }
@@ -123,7 +120,6 @@ impl NamedFault {
         OriginConfig {
             window_segments: self.window_segments.unwrap_or(config.window_segments),
             ad_breaks: if self.ads { Some(ads) } else { config.ad_breaks },
-            protection: self.protection || config.protection,
             ..config
         }
     }
