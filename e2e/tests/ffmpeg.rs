@@ -66,15 +66,17 @@ async fn a_real_packager_raises_nothing_until_it_dies() {
     for name in CHANNELS {
         captures.wait_watched(name, RENDITIONS.len(), N_CLEAN, Duration::from_secs(300)).await;
     }
-    let recorded = site.alarms("state=all&include_info=true").await.unwrap();
-    println!("{} verdicts; recorded, infos included: {recorded:?}", verdicts.all().len());
+    println!("infos included: {:?}", site.alarms("state=all&include_info=true").await.unwrap());
+    let recorded = site.alarms("state=all").await.unwrap();
+    println!("{} verdicts; recorded: {recorded:?}", verdicts.all().len());
     for name in CHANNELS {
         let judged = verdicts.all().into_iter().filter(|v| v.channel.as_str() == name).collect::<Vec<_>>();
         let last = judged.last().expect("a verdict once a minute");
-        assert!(judged.len() >= 2 && last.severity == Severity::Cleared, "{judged:#?}");
+        assert!(judged.len() >= 2 && last.severity <= Severity::Info, "{judged:#?}");
         assert!(last.streams.iter().all(|s| s.up && s.n_tracks == 2), "{last:#?}");
     }
-    let wrong: Vec<Verdict> = verdicts.all().into_iter().filter(|v| !v.conditions.is_empty()).collect();
+    let is_loud = |v: &Verdict| v.conditions.iter().any(|c| c.severity > Severity::Info);
+    let wrong: Vec<Verdict> = verdicts.all().into_iter().filter(is_loud).collect();
     assert!(wrong.is_empty(), "conditions on a clean stream: {wrong:#?}");
     assert!(recorded.is_empty(), "alarms on a clean stream: {recorded:#?}");
 
@@ -93,7 +95,8 @@ async fn a_real_packager_raises_nothing_until_it_dies() {
         }
     };
     site.wait_alarms("both channels are badly stale", Duration::from_secs(60), bad(Severity::Critical)).await;
-    let told = alerts.all();
+    // ffmpeg declares an average as BANDWIDTH: an information, which nobody is told.
+    let told: Vec<IncidentChange> = alerts.all().into_iter().filter(|c| c.0.severity > Severity::Info).collect();
     for notice in told.iter().map(|change| &change.0) {
         println!("{} {} {} {} {}", notice.at, notice.change, notice.severity, notice.channel, notice.message);
         assert_eq!(notice.check, STALE, "{notice:#?}");
@@ -107,6 +110,6 @@ async fn a_real_packager_raises_nothing_until_it_dies() {
         assert!(story.is_sorted_by(|a, b| a.1 < b.1), "{name}: {story:?}");
         assert_eq!(story.last(), Some(&(ChangeKind::Update, Severity::Critical)), "{name}: {story:?}");
     }
-    let open = site.alarms("state=all&include_info=true").await.unwrap();
+    let open = site.alarms("state=all").await.unwrap();
     assert_eq!(open.len(), 2, "{open:#?}");
 }

@@ -105,7 +105,7 @@ async fn the_wire_shows_each_fault_while_it_lasts() {
         let ((clean, clean_clock), (faulty, clock)) = (origin(fault, false), origin(fault, true));
         let mut differs = 0;
         // Seldom before, often while it lasts, and when all that was listed then has left.
-        let seconds = (0..60).step_by(10).chain((60..120).step_by(4)).chain((180..240).step_by(10));
+        let seconds = (0..60).step_by(10).chain((60..120).step_by(3)).chain((180..240).step_by(10));
         for second in seconds {
             let at = start_us(fault) + second * 1_000_000;
             clean_clock.set(at);

@@ -13,7 +13,7 @@ crate::check! {
     /// Detects:       Languages or kinds of sound that one protocol offers and the other does not.
     /// Matters:       Viewers of one protocol lose their language or the audio description.
     /// Usual causes:  One packager lost an audio input, a language tag written in one place only.
-    /// Stays quiet:   For spellings of one language, sound inside HLS video segments, and with a contract of audio.
+    /// Stays quiet:   For spellings of one language, sound without a language tag, sound inside HLS video segments, and with a contract of audio.
     id: "xp-audio-lang", title: "HLS and DASH offer other sound", severity: Minor, hold: "H2", clear: "C1",
     since: "0.1", spec: [rfc("CTA-5005-A", ""), op()], input: Presentations, scope: Stream, params: {},
 }
@@ -23,6 +23,16 @@ fn run(input: &Presentations<'_>, _: &Params, out: &mut Outcome) {
     let (Some(hls), Some(dash)) = (input.hls.offer, input.dash.offer) else { return };
     let told = |l: &Ladder| !l.audio.is_empty() && !l.audio.iter().any(|t| t.muxed);
     if !input.is_entry || agreed || !told(hls) || !told(dash) {
+        return;
+    }
+    // Some packagers write the language into one of the two only: nobody knows whether it is the same.
+    let unnamed = |l: &Ladder| {
+        l.audio
+            .iter()
+            .any(|t| matches!(normal_language(t.language.as_deref().unwrap_or_default()).as_str(), "" | "und"))
+    };
+    if unnamed(hls) || unnamed(dash) {
+        out.unknown();
         return;
     }
     let names = |ladder: &Ladder| -> BTreeSet<String> {

@@ -24,8 +24,9 @@ use crate::own::OwnWatch;
 
 /// Second try of a listed object (`segment_retry_ms`).
 const RETRY_AFTER: Duration = Duration::from_millis(500);
-/// At least so long a segment that was listed early is waited for.
-const LISTED_EARLY_MIN: Span = Span::from_secs(2);
+/// So long a segment that was listed early is asked for again; with the second try after it a missing one is told within two
+/// seconds of its listing.
+const LISTED_EARLY: Span = Span::from_millis(1_250);
 /// Larger than any key; what is longer is none.
 const MAX_KEY_BYTES: u64 = 4 << 10;
 /// Headers of the answer with a key that say nothing of its bytes.
@@ -304,8 +305,8 @@ impl Channel {
     }
 }
 
-/// Asks again on the ladder of DASH, for a duration and a half; then once more as for any failure. Only for the newest segment, asked
-/// for when it was listed (CHECKS `hls-segment-listed-early`).
+/// Asks again on the ladder of DASH, then once more as for any failure. Only for the newest segment, asked for when it was
+/// listed (CHECKS `hls-segment-listed-early`).
 fn next_listed_try(ask: &Ask<'_>, exchange: &Exchange) -> Early {
     let Some((promised, duration)) = ask.promised.as_ref().and_then(|p| Some((p, Span::from_micros(p.duration_us?))))
     else {
@@ -322,7 +323,7 @@ fn next_listed_try(ask: &Ask<'_>, exchange: &Exchange) -> Early {
     {
         return Early::No;
     }
-    let until = promised.listed_at + duration.mul_ratio(3, 2).max(LISTED_EARLY_MIN);
+    let until = promised.listed_at + LISTED_EARLY;
     match early_retry(promised.listed_at, duration, exchange.t_req) {
         Some(at) if at <= until => Early::Again(at.max(exchange.t_end)),
         _ => Early::No,
