@@ -4,7 +4,7 @@ use ow_domain::capture::{
     BodyEnd, Capture, Exchange, ManifestBody, ObjectKind, Outcome, Promised, Protocol, Response, Timings, Track,
     TrackKind,
 };
-use ow_domain::facts::{Container, ElementaryFacts, EsKind, SegmentFacts, TsFacts};
+use ow_domain::facts::{Container, ElementaryFacts, EsKind, PcrFacts, SegmentFacts, TsFacts};
 use ow_domain::job::{FetchLimits, StreamJob};
 use ow_domain::policy::{ChannelClass, ChannelPolicy, CheckSettings};
 use ow_domain::{ChannelId, ProbeId, Span, StreamId, Time, TrackId};
@@ -58,6 +58,7 @@ fn synthetic(i: u64) -> Option<Capture> {
     } else {
         (ObjectKind::MediaPlaylist, format!("{dir}/index.m3u8"), Some(playlist(1000 + round, start)))
     };
+    let media_type = if is_segment { "video/mp2t" } else { "application/vnd.apple.mpegurl" };
     let body_bytes = body.as_ref().map_or(3_000_000, |b: &String| b.len() as u64);
     Some(Capture {
         id: format!("bench-{i}"),
@@ -111,7 +112,7 @@ fn synthetic(i: u64) -> Option<Capture> {
             failed_addresses: Vec::new(),
             outcome: Outcome::Response(Response {
                 status: 200,
-                headers: vec![("content-type".into(), "video/mp2t".into())],
+                headers: vec![("content-type".into(), media_type.into())],
                 body_bytes,
                 content_length: Some(body_bytes),
                 body_end: BodyEnd::Complete,
@@ -121,7 +122,7 @@ fn synthetic(i: u64) -> Option<Capture> {
         },
         clock_uncertainty_us: 50_000,
         body: body.map(|text| ManifestBody { text, lossy: false }),
-        facts: is_segment.then(facts),
+        facts: is_segment.then(|| facts(newest)),
         retry: false,
         extra: false,
         late_polls: 0,
@@ -140,7 +141,11 @@ fn playlist(first: u64, start: Time) -> String {
     text
 }
 
-fn facts() -> SegmentFacts {
+/// Segment `n` of media that runs on without a seam.
+fn facts(n: u64) -> SegmentFacts {
+    let start = n as i64 * SEGMENT_S * 90_000;
+    // One each 40 ms.
+    let pcr = PcrFacts { n: 150, max_step: 1_080_000, n_jumps: 0, worst_jump: None, n_discontinuities: 0 };
     SegmentFacts {
         container: Container::MpegTs,
         elementary: vec![ElementaryFacts {
@@ -148,9 +153,9 @@ fn facts() -> SegmentFacts {
             kind: EsKind::Video,
             codec: "h264".into(),
             timescale: 90_000,
-            first_pts: Some(0),
-            first_dts: Some(0),
-            last_dts: Some(536_400),
+            first_pts: Some(start),
+            first_dts: Some(start),
+            last_dts: Some(start + 536_400),
             duration: Some(540_000),
             n_access_units: 150,
             access_unit_duration: Some(3_600),
@@ -159,7 +164,7 @@ fn facts() -> SegmentFacts {
             payload_bytes: 2_900_000,
             ..ElementaryFacts::default()
         }],
-        ts: Some(TsFacts { n_packets: 15_957, pat_pmt_first: true, ..TsFacts::default() }),
+        ts: Some(TsFacts { n_packets: 15_957, pat_pmt_first: true, pcr: Some(pcr), ..TsFacts::default() }),
         ..SegmentFacts::default()
     }
 }

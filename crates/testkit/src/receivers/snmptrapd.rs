@@ -104,7 +104,18 @@ impl SnmpTrapd {
     /// Starts it again on its port.
     pub async fn restart(&mut self) -> Result<()> {
         self.stop();
-        self.run().await
+        // Its port was free for a while: somebody's short-lived socket may sit on it.
+        let end = tokio::time::Instant::now() + crate::DEADLINE;
+        loop {
+            match self.run().await {
+                Err(error)
+                    if format!("{error:#}").contains("Address already in use") && tokio::time::Instant::now() < end =>
+                {
+                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                }
+                ended => return ended,
+            }
+        }
     }
 
     async fn run(&mut self) -> Result<()> {
