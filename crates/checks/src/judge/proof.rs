@@ -124,7 +124,10 @@ mod tests {
             ("listed at", "2026-01-01T00:00:00.000000Z"),
             ("received", "3000000 bytes"),
             ("container", "MPEG-TS"),
-            ("track 256", "h264, 150 access units, PTS 0 at 90000/s, 540000 units = 6 s, starts with a keyframe"),
+            (
+                "track 256",
+                "h264, 150 access units, PTS 544860000 at 90000/s, 540000 units = 6 s, starts with a keyframe",
+            ),
             ("first issue of the bytes", "ts-sync-loss at byte 376: 0x00"),
             ("issues of the bytes", "7"),
         ] {
