@@ -5,6 +5,7 @@
 //! serde and JSON Schema because they travel unchanged inside bus messages (docs/adr/0002).
 //! Start reading at [`capture::Capture`], then [`verdict::Verdict`].
 
+pub mod access;
 pub mod capture;
 pub mod config;
 pub mod error;
