@@ -85,17 +85,9 @@ fn synthetic(i: u64) -> Option<Capture> {
         promised: is_segment.then_some(Promised {
             number: Some(newest),
             duration_us: Some(SEGMENT_S * 1_000_000),
-            byte_range: None,
-            discontinuity: false,
-            listed_at: t_req,
             independent: true,
-            from_edge: 0,
-            key_method: None,
-            key_ids: Vec::new(),
             has_map: Some(false),
-            early: None,
-            dash: None,
-            part: None,
+            ..Promised::listed(t_req)
         }),
         exchange: Exchange {
             url,
@@ -127,6 +119,7 @@ fn synthetic(i: u64) -> Option<Capture> {
         extra: false,
         late_polls: 0,
         blocking: None,
+        time_checks: Vec::new(),
         probe_facts: None,
     })
 }

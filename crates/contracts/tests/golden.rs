@@ -158,6 +158,7 @@ fn capture() -> Capture {
         extra: false,
         late_polls: 0,
         blocking: None,
+        time_checks: Vec::new(),
         probe_facts: None,
     }
 }

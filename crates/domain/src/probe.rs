@@ -177,6 +177,7 @@ pub fn report(probe: &ProbeId, at: Time, facts: Option<ProbeFacts>) -> Option<Ca
         extra: false,
         late_polls: 0,
         blocking: None,
+        time_checks: Vec::new(),
         probe_facts: facts.map(Box::new),
     })
 }

@@ -683,6 +683,7 @@ fn promise(
         n_early: 0,
         last_early: None,
         gives_up: false,
+        time_shift_us: presentation.time_shift.filter(|_| presentation.dynamic).map(Span::micros),
         last_in_period: period.duration.is_some_and(|duration| {
             let is_followed = presentation.periods.last().is_some_and(|last| last.key != period.key);
             is_followed && view.in_period(listed.end()) + view.span(listed.duration).mul_ratio(1, 2) >= duration

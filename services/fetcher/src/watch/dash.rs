@@ -251,15 +251,10 @@ impl Watcher {
             duration_us: Some(segment.duration.micros()),
             byte_range: range(&segment.resource),
             discontinuity: segment.discontinuity,
-            listed_at: segment.listed_at,
-            independent: false,
             from_edge: segment.from_edge,
-            key_method: None,
             key_ids: self.key_ids.get(&of).cloned().unwrap_or_default(),
-            has_map: None,
-            early: None,
             dash: Some(segment.promise.clone()),
-            part: None,
+            ..Promised::listed(segment.listed_at)
         }
     }
 

@@ -276,21 +276,7 @@ impl Watcher {
         let (Some(newest), Some(rendition)) = (playlist.segments.last(), self.renditions.get(name)) else { return };
         for key in self.keys.due(base, newest, listed_at) {
             let (channel, stream, track) = (self.channel.clone(), self.stream.clone(), rendition.track.clone());
-            let promised = Promised {
-                number: None,
-                duration_us: None,
-                byte_range: None,
-                discontinuity: false,
-                listed_at,
-                independent: false,
-                from_edge: 0,
-                key_method: Some(key.method),
-                key_ids: Vec::new(),
-                has_map: None,
-                early: None,
-                dash: None,
-                part: None,
-            };
+            let promised = Promised { key_method: Some(key.method), ..Promised::listed(listed_at) };
             self.requests.spawn(async move {
                 let ask = Ask {
                     usual: KEY_PATIENCE,
@@ -343,19 +329,11 @@ impl Watcher {
         let (channel, stream, track) = (self.channel.clone(), self.stream.clone(), rendition.track.clone());
         let usual = rendition.target + rendition.target;
         let promised = Promised {
-            number: None,
-            duration_us: None,
             byte_range: key.range,
             discontinuity: segment.discontinuity.is_some(),
-            listed_at,
-            independent: false,
-            from_edge: 0,
             key_method: key_method(segment),
             key_ids: key_ids(segment),
-            has_map: None,
-            early: None,
-            dash: None,
-            part: None,
+            ..Promised::listed(listed_at)
         };
         self.n_waiting += 1;
         self.requests.spawn(async move {
@@ -396,16 +374,12 @@ impl Watcher {
                 number: Some(number),
                 duration_us: Some(part.duration_us),
                 byte_range: range,
-                discontinuity: false,
-                listed_at: exchange.t_end,
                 independent: part.independent,
-                from_edge: 0,
                 key_method: key_method(newest),
                 key_ids: key_ids(newest),
                 has_map: Some(newest.map.is_some()),
-                early: None,
-                dash: None,
                 part: Some(place),
+                ..Promised::listed(exchange.t_end)
             };
             let usual = rendition.target;
             let (channel, stream, track) = (self.channel.clone(), self.stream.clone(), rendition.track.clone());
@@ -450,15 +424,12 @@ impl Watcher {
             duration_us: Some(segment.duration_us),
             byte_range: range,
             discontinuity: segment.discontinuity.is_some(),
-            listed_at,
             independent: independent || self.independent,
             from_edge: planned.from_edge,
             key_method: key_method(segment),
             key_ids: key_ids(segment),
             has_map: Some(segment.map.is_some()),
-            early: None,
-            dash: None,
-            part: None,
+            ..Promised::listed(listed_at)
         };
         let cut = (self.stream.depth == Depth::Head).then_some(HEAD_BYTES);
         let (channel, stream, track) = (self.channel.clone(), self.stream.clone(), rendition.track.clone());

@@ -451,6 +451,7 @@ fn capture(job: &FetchJob, ask: &Ask<'_>, exchange: Exchange) -> Capture {
         extra: ask.extra,
         late_polls: 0,
         blocking: ask.blocking,
+        time_checks: Vec::new(),
         probe_facts: None,
     }
 }

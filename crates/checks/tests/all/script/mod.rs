@@ -354,11 +354,8 @@ fn capture(words: &Words<'_>, at: Time, seq: u64) -> Capture {
         promised: (is_segment || object == ObjectKind::Key).then(|| Promised {
             number,
             duration_us: Some(Span::from_secs_f64(words.number("dur").unwrap_or(6.0)).micros()),
-            byte_range: None,
             discontinuity: words.has("disc"),
-            listed_at: at + -Span::from_secs_f64(words.number("listed").unwrap_or(0.0)),
             independent: words.has("independent"),
-            from_edge: 0,
             key_method: words.options.get("key").map(|v| (*v).to_owned()),
             key_ids: words.options.get("kids").map(|k| k.split(',').map(str::to_owned).collect()).unwrap_or_default(),
             has_map: (is_segment && !words.has("no-map") && words.has("mp4"))
@@ -371,6 +368,7 @@ fn capture(words: &Words<'_>, at: Time, seq: u64) -> Capture {
                 offset_us: Span::from_secs_f64(words.number("offset").unwrap_or(0.0)).micros(),
                 independent: words.has("independent"),
             }),
+            ..Promised::listed(at + -Span::from_secs_f64(words.number("listed").unwrap_or(0.0)))
         }),
         exchange: Exchange {
             origin: url.split("/live").next().unwrap_or_default().to_owned(),
@@ -403,6 +401,7 @@ fn capture(words: &Words<'_>, at: Time, seq: u64) -> Capture {
             let (msn, part) = asked.split_once('.').map_or((*asked, None), |(msn, part)| (msn, Some(part)));
             BlockingReload { msn: msn.parse().unwrap(), part: part.map(|part| part.parse().unwrap()) }
         }),
+        time_checks: Vec::new(),
         probe_facts: None,
     }
 }
