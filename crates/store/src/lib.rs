@@ -4,7 +4,9 @@
 //! It knows no bus and no HTTP. Migrations are `migrations/V<n>__<name>.sql`, embedded, applied by
 //! [`Store::migrate`]. Start reading at [`Store`].
 
+pub mod access;
 pub mod alarms;
+pub mod audit;
 pub mod config;
 pub mod deliveries;
 mod error;

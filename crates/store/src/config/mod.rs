@@ -1,6 +1,6 @@
 //! Configuration objects: read as one snapshot, changed as one transaction with an audit trail.
 
-mod redact;
+pub(crate) mod redact;
 mod revision;
 
 use std::collections::BTreeMap;

@@ -12,8 +12,18 @@ pub struct Server {
 
 impl Server {
     pub fn start() -> Self {
+        Self::with(true)
+    }
+
+    /// One that keeps what was committed when it is killed.
+    #[allow(dead_code, reason = "not every test file kills")]
+    pub fn durable() -> Self {
+        Self::with(false)
+    }
+
+    fn with(fast_tests: bool) -> Self {
         let home = tempfile::tempdir().unwrap();
-        let options = PgOptions { fast_tests: true, ..PgOptions::new(home.path()) };
+        let options = PgOptions { fast_tests, ..PgOptions::new(home.path()) };
         Self { postgres: LocalPostgres::start(options).unwrap(), _home: home }
     }
 
