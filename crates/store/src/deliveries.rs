@@ -18,6 +18,9 @@ use crate::{Store, StoreError, from_sql_time, sql_time};
 /// Engines to be had at the same time: notifier replicas.
 const MAX_ENGINE_SLOTS: i32 = 64;
 
+/// Rows deleted by one statement, so that a long backlog holds no lock for long.
+const DELETE_ROWS: i64 = 10_000;
+
 /// What is known before an attempt.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeliveryState {
@@ -310,25 +313,28 @@ impl Store {
 
     /// Forgets rows that nothing has touched for `keep`, of incidents that are over. Returns how many log rows went.
     pub async fn delete_old_deliveries(&self, keep: Duration) -> Result<u64, StoreError> {
-        let client = self.client().await?;
-        let secs = keep.as_secs_f64();
-        let n = client
-            .execute(
-                "DELETE FROM delivery d WHERE at < now() - make_interval(secs => $1) AND NOT EXISTS
-                     (SELECT 1 FROM incident i WHERE i.number = d.incident AND i.state = 'open')",
-                &[&secs],
-            )
-            .await
-            .map_err(StoreError::query("to delete old deliveries"))?;
-        client
-            .execute(
-                "DELETE FROM delivery_state d WHERE updated_at < now() - make_interval(secs => $1) AND NOT EXISTS
-                     (SELECT 1 FROM incident i WHERE i.number = d.incident AND i.state = 'open')",
-                &[&secs],
-            )
-            .await
-            .map_err(StoreError::query("to delete old delivery states"))?;
-        Ok(n)
+        let (client, _driver) = self.upkeep().await?;
+        let mut n_log = 0;
+        for (table, column) in [("delivery", "at"), ("delivery_state", "updated_at")] {
+            let what = "to delete old deliveries";
+            let delete = format!(
+                "DELETE FROM {table} WHERE ctid = ANY(ARRAY(
+                     SELECT d.ctid FROM {table} d WHERE d.{column} < now() - make_interval(secs => $1) AND NOT EXISTS
+                         (SELECT 1 FROM incident i WHERE i.number = d.incident AND i.state = 'open') LIMIT $2))"
+            );
+            let delete = client.prepare(&delete).await.map_err(StoreError::query(what))?;
+            loop {
+                let n = client
+                    .execute(&delete, &[&keep.as_secs_f64(), &DELETE_ROWS])
+                    .await
+                    .map_err(StoreError::query(what))?;
+                n_log += if table == "delivery" { n } else { 0 };
+                if n < DELETE_ROWS.unsigned_abs() {
+                    break;
+                }
+            }
+        }
+        Ok(n_log)
     }
 
     /// True for exactly one caller per `interval` and receiver, over all notifiers; gives the running number to use.

@@ -13,12 +13,13 @@ mod error;
 mod listen;
 pub mod manifests;
 pub mod measures;
+pub mod partitions;
 mod pool;
 mod time;
 
 pub use error::{Retry, StoreError};
 pub use listen::{Listener, Notification};
-pub use pool::{Store, StoreConfig};
+pub use pool::{Store, StoreConfig, Timeouts, Use};
 pub use time::{from_sql_time, sql_time};
 
 /// Postgres notification channel on which every change of configuration is announced; the payload is the kind of

@@ -280,7 +280,7 @@ impl Store {
     /// Deletes manifests older than `keep`, and the oldest until all that is kept weighs at most `max_bytes`
     /// (compressed, rows included, exact to a minute).
     pub async fn prune_manifests(&self, keep: Duration, max_bytes: u64) -> Result<Pruned, StoreError> {
-        let client = self.client().await?;
+        let (client, _driver) = self.upkeep().await?;
         let max_bytes = i64::try_from(max_bytes).unwrap_or(i64::MAX);
         // The newest minute at which what is kept from there on is too much: it goes, and all before it.
         let too_much: Option<Timestamp> = client
@@ -304,7 +304,7 @@ impl Store {
                      SELECT ctid FROM {table}
                      WHERE {column} < greatest(now() - make_interval(secs => $1), $2::timestamptz + interval '1 minute') LIMIT $3))"
             );
-            let delete = client.prepare_cached(&delete).await.map_err(StoreError::query("to prepare pruning"))?;
+            let delete = client.prepare(&delete).await.map_err(StoreError::query("to prepare pruning"))?;
             let too_much = too_much.unwrap_or(Timestamp::UNIX_EPOCH);
             loop {
                 let n = client

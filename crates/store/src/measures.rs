@@ -1,14 +1,9 @@
-//! Minute rollups of measured numbers.
-
-use std::time::Duration;
+//! Minute rollups of measured numbers. Old ones go by the day: [`crate::partitions`].
 
 use jiff::Timestamp;
 use ow_domain::{ChannelId, StreamId, Time};
 
 use crate::{Store, StoreError, from_sql_time, sql_time};
-
-/// Most rows deleted by one statement, so that a long backlog holds no lock for long.
-const PRUNE_ROWS: i64 = 50_000;
 
 /// One number measured at one time.
 #[derive(Debug, Clone, PartialEq)]
@@ -111,25 +106,5 @@ impl Store {
                 }
             })
             .collect())
-    }
-
-    /// Deletes minutes older than `keep`; returns how many rows.
-    pub async fn prune_measures(&self, keep: Duration) -> Result<u64, StoreError> {
-        let client = self.client().await?;
-        let mut total = 0;
-        loop {
-            let n_rows = client
-                .execute(
-                    "DELETE FROM measure_minute WHERE ctid = ANY(ARRAY(
-                         SELECT ctid FROM measure_minute WHERE minute < now() - make_interval(secs => $1) LIMIT $2))",
-                    &[&keep.as_secs_f64(), &PRUNE_ROWS],
-                )
-                .await
-                .map_err(StoreError::query("to prune minute rollups"))?;
-            total += n_rows;
-            if n_rows < PRUNE_ROWS.unsigned_abs() {
-                return Ok(total);
-            }
-        }
     }
 }

@@ -5,12 +5,49 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
-use tokio_postgres::NoTls;
+use tokio_postgres::{Client, NoTls};
 
 use crate::StoreError;
 
 mod embedded {
     refinery::embed_migrations!("migrations");
+}
+
+/// What connections are for: how long each may make others wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Use {
+    /// Acting on messages: they wait in their streams meanwhile.
+    #[default]
+    Pipeline,
+    /// Somebody waits for the answer to a request.
+    Requests,
+    /// Partitions, retention, migrations: long statements that give way to all others.
+    Upkeep,
+}
+
+/// Limits that the server keeps for us, and the wait for a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// How long to wait for a free or new connection.
+    pub acquire: Duration,
+    /// The server gives up a statement after this.
+    pub statement: Duration,
+    /// The same for the wait for a lock.
+    pub lock: Duration,
+    /// A transaction in which nothing is asked for so long is ended, with its connection.
+    pub idle_in_transaction: Duration,
+}
+
+impl Use {
+    pub const fn timeouts(self) -> Timeouts {
+        let secs = Duration::from_secs;
+        let (acquire, statement, lock, idle_in_transaction) = match self {
+            Self::Pipeline => (secs(5), secs(10), secs(5), secs(60)),
+            Self::Requests => (secs(2), secs(5), secs(3), secs(15)),
+            Self::Upkeep => (secs(10), secs(900), secs(3), secs(60)),
+        };
+        Timeouts { acquire, statement, lock, idle_in_transaction }
+    }
 }
 
 /// How to reach Postgres.
@@ -19,27 +56,23 @@ pub struct StoreConfig {
     /// Key-value parameters (`host=/run/pg user=ottwatch dbname=ottwatch`) or a URL (`postgres://user@host/db`).
     /// May hold a password: never shown.
     pub params: String,
-    /// Most connections at a time; who comes later waits for `acquire_timeout`.
+    /// Most connections at a time; who comes later waits for [`Timeouts::acquire`].
     pub pool_size: usize,
     /// Schema of all tables; made by [`Store::migrate`] when missing. `None`: the server's default (`public`).
     pub schema: Option<String>,
-    /// How long to wait for a free or new connection.
-    pub acquire_timeout: Duration,
-    /// The server gives up a statement after this.
-    pub statement_timeout: Duration,
+    pub timeouts: Timeouts,
     /// Shown in `pg_stat_activity`.
     pub application_name: String,
 }
 
 impl StoreConfig {
-    /// 8 connections, no schema of its own, 5 s to get a connection, 10 s for a statement.
+    /// 8 connections for the pipeline, no schema of its own.
     pub fn new(params: impl Into<String>) -> Self {
         Self {
             params: params.into(),
             pool_size: 8,
             schema: None,
-            acquire_timeout: Duration::from_secs(5),
-            statement_timeout: Duration::from_secs(10),
+            timeouts: Use::default().timeouts(),
             application_name: "ottwatch".to_owned(),
         }
     }
@@ -50,7 +83,7 @@ impl StoreConfig {
         self
     }
 
-    fn postgres(&self, statement_timeout: Duration) -> Result<tokio_postgres::Config, StoreError> {
+    fn postgres(&self, timeouts: Timeouts) -> Result<tokio_postgres::Config, StoreError> {
         let mut config = tokio_postgres::Config::from_str(&self.params).map_err(|error| StoreError::Config {
             field: "params",
             // The value may hold a password.
@@ -63,9 +96,15 @@ impl StoreConfig {
             check_schema(schema)?;
             options.push_str(&format!("-c search_path={schema} "));
         }
-        options.push_str(&format!("-c statement_timeout={} -c timezone=UTC", statement_timeout.as_millis()));
-        config.options(options.trim()).application_name(&self.application_name).connect_timeout(self.acquire_timeout);
-        config.keepalives(true).keepalives_idle(Duration::from_secs(15));
+        options.push_str(&format!(
+            "-c statement_timeout={} -c lock_timeout={} -c idle_in_transaction_session_timeout={} -c timezone=UTC",
+            timeouts.statement.as_millis(),
+            timeouts.lock.as_millis(),
+            timeouts.idle_in_transaction.as_millis(),
+        ));
+        config.options(options.trim()).application_name(&self.application_name).connect_timeout(timeouts.acquire);
+        let keepalive = Duration::from_secs(5);
+        config.keepalives(true).keepalives_idle(keepalive).keepalives_interval(keepalive).keepalives_retries(3);
         config.tcp_user_timeout(Duration::from_secs(20));
         Ok(config)
     }
@@ -115,19 +154,25 @@ impl Store {
     /// Checks the settings; connects when first used.
     pub fn open(config: StoreConfig) -> Result<Self, StoreError> {
         let manager = Manager::from_config(
-            config.postgres(config.statement_timeout)?,
+            config.postgres(config.timeouts)?,
             NoTls,
             ManagerConfig { recycling_method: RecyclingMethod::Fast },
         );
         let pool = Pool::builder(manager)
             .max_size(config.pool_size.max(1))
             .runtime(Runtime::Tokio1)
-            .wait_timeout(Some(config.acquire_timeout))
-            .create_timeout(Some(config.acquire_timeout))
-            .recycle_timeout(Some(config.acquire_timeout))
+            .wait_timeout(Some(config.timeouts.acquire))
+            .create_timeout(Some(config.timeouts.acquire))
+            .recycle_timeout(Some(config.timeouts.acquire))
             .build()
             .map_err(|error| StoreError::Connect(Box::new(error)))?;
         Ok(Self { pool, config: config.into() })
+    }
+
+    /// The same database by a pool of its own, of the same size, with the limits of another use: who holds one pool up
+    /// holds nobody up in the other.
+    pub fn for_use(&self, other: Use) -> Result<Self, StoreError> {
+        Self::open(StoreConfig { timeouts: other.timeouts(), ..StoreConfig::clone(&self.config) })
     }
 
     /// [`Self::open`], then waits until the server has answered once.
@@ -152,20 +197,10 @@ impl Store {
     /// wait for it. Returns how many migrations this call has applied.
     #[tracing::instrument(skip_all, fields(schema = self.config.schema.as_deref().unwrap_or("public")))]
     pub async fn migrate(&self) -> Result<usize, StoreError> {
-        // A connection of its own: the wait for the lock has no statement time-out, and the end of the connection
-        // frees the lock whatever happens.
-        let (mut client, connection) = self
-            .config
-            .postgres(Duration::ZERO)?
-            .connect(NoTls)
-            .await
-            .map_err(|error| StoreError::Connect(Box::new(error)))?;
-        let driver = DropGuard(tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "migration connection ended");
-            }
-        }));
-        let lock = format!("ottwatch-migrate/{}", self.config.schema.as_deref().unwrap_or("public"));
+        // The wait for the lock has no statement time-out, and the end of the connection frees the lock whatever happens.
+        let without = Timeouts { statement: Duration::ZERO, lock: Duration::ZERO, ..Use::Upkeep.timeouts() };
+        let (mut client, driver) = self.connection(without).await?;
+        let lock = format!("ottwatch-migrate/{}", self.schema());
         client
             .execute("SELECT pg_advisory_lock(hashtextextended($1, 0))", &[&lock])
             .await
@@ -182,14 +217,41 @@ impl Store {
         for migration in report.applied_migrations() {
             tracing::info!(version = migration.version(), name = migration.name(), "migration applied");
         }
+        match self.make_partitions_on(&mut client).await {
+            // The table is in use; rows lie aside until the owner of the partitions comes by.
+            Err(error) if error.is_retryable() => tracing::warn!(error = %error.chain(), "no partitions made yet"),
+            made => drop(made?),
+        }
         drop(client);
         drop(driver);
         Ok(report.applied_migrations().len())
     }
 
-    /// A connection of its own, not of the pool; for [`crate::Listener`].
+    /// How to connect besides the pool; for [`crate::Listener`].
     pub(crate) fn postgres_config(&self) -> Result<tokio_postgres::Config, StoreError> {
-        self.config.postgres(self.config.statement_timeout)
+        self.config.postgres(self.config.timeouts)
+    }
+
+    /// A connection of its own, not of the pool, and what drives it.
+    async fn connection(&self, timeouts: Timeouts) -> Result<(Client, DropGuard), StoreError> {
+        let config = self.config.postgres(timeouts)?;
+        let (client, connection) = config.connect(NoTls).await.map_err(|error| StoreError::Connect(Box::new(error)))?;
+        let driver = DropGuard(tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection of its own ended");
+            }
+        }));
+        Ok((client, driver))
+    }
+
+    /// A connection for long work, so that none of the pool is taken for it.
+    pub(crate) async fn upkeep(&self) -> Result<(Client, DropGuard), StoreError> {
+        self.connection(Use::Upkeep.timeouts()).await
+    }
+
+    /// Schema of the tables, for names of locks.
+    pub(crate) fn schema(&self) -> &str {
+        self.config.schema.as_deref().unwrap_or("public")
     }
 
     /// Gives all connections up. Calls after this fail.
@@ -210,6 +272,20 @@ impl Drop for DropGuard {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What was released stays as it is: databases out there have it. The list grows with each release.
+    #[test]
+    fn released_migrations_are_not_edited() {
+        let released = include_str!("../migrations/released.txt");
+        let runner = embedded::migrations::runner();
+        let lines: Vec<&str> = released.lines().filter(|line| !line.starts_with('#')).collect();
+        assert!(lines.len() >= 5, "the list only grows");
+        for (line, n) in lines.into_iter().zip(1..) {
+            let found = runner.get_migrations().iter().find(|m| u64::try_from(m.version()).is_ok_and(|v| v == n));
+            let found = found.map(|m| format!("V{} {} {}", m.version(), m.name(), m.checksum())).unwrap_or_default();
+            assert_eq!(found, line, "a released migration was edited; undo that and write a new one");
+        }
+    }
 
     #[test]
     fn settings_are_checked_and_never_shown_with_their_password() {

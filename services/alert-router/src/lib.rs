@@ -8,6 +8,7 @@
 
 pub mod acting;
 mod convert;
+mod history;
 pub mod metrics;
 pub mod outbox;
 mod partition;
@@ -44,6 +45,8 @@ pub struct Config {
     pub outbox_batch: u32,
     /// Sent messages are kept this long.
     pub outbox_keep: HumanDuration,
+    /// What was over before the month in which so long ago lies is forgotten, with its history. At least `1d`.
+    pub history_keep: HumanDuration,
     /// How long the end of the service may take.
     pub drain_timeout: HumanDuration,
 }
@@ -55,6 +58,7 @@ impl Default for Config {
             outbox_interval: HumanDuration(Duration::from_secs(1)),
             outbox_batch: 500,
             outbox_keep: HumanDuration(Duration::from_secs(24 * 3600)),
+            history_keep: HumanDuration(Duration::from_secs(400 * 86_400)),
             drain_timeout: HumanDuration(Duration::from_secs(10)),
         }
     }
@@ -112,6 +116,12 @@ pub async fn run(config: Config, deps: Deps, shutdown: CancellationToken) -> Res
     tasks.spawn(async move {
         sender.run(stop).await;
         Ok("outbox")
+    });
+
+    let (store, keep, stop) = (deps.store.clone(), config.history_keep.0, after.clone());
+    tasks.spawn(async move {
+        history::keep(&store, keep, &stop).await;
+        Ok("history")
     });
 
     let acting = Acting { store: deps.store.clone(), routes, health: deps.ops.health.clone(), metrics, wake };

@@ -121,7 +121,8 @@ pub async fn run_one(settings: Settings, shared: Shared, stop: CancellationToken
             ow_recorder::run(config, ow_recorder::Deps { bus, store, ops }, stop).await?;
         }
         Settings::Api(config) => {
-            let store = need()?;
+            // A pool of its own, with short limits: who asks does not hold the pipeline up, nor the other way round.
+            let store = need()?.for_use(ow_store::Use::Requests)?;
             ow_api::run(config, ow_api::Deps { bus, store, ops }, stop).await?;
         }
     }

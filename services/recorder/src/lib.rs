@@ -38,7 +38,7 @@ pub const SERVICE: &str = "recorder";
 pub struct Config {
     /// Write minute rollups to Postgres.
     pub rollups: bool,
-    /// Older minutes are deleted.
+    /// Older minutes are deleted, by whole days.
     pub retention: HumanDuration,
     /// Old minutes are looked for this often.
     pub prune_interval: HumanDuration,
@@ -245,7 +245,7 @@ pub async fn run(config: Config, deps: Deps, shutdown: CancellationToken) -> Res
     Ok(())
 }
 
-/// Takes stale series away and deletes old minutes.
+/// Takes stale series away, makes the partitions of the days to come and drops those of old minutes.
 async fn upkeep(config: Config, store: Store, series: Arc<Series>, stop: CancellationToken) -> &'static str {
     let mut sweep = tokio::time::interval((config.stale_after.0 / 6).max(Duration::from_millis(50)));
     let mut prune = tokio::time::interval(config.prune_interval.0.max(Duration::from_secs(1)));
@@ -262,11 +262,14 @@ async fn upkeep(config: Config, store: Store, series: Arc<Series>, stop: Cancell
                 }
                 let pruned = tokio::select! {
                     () = stop.cancelled() => return "upkeep",
-                    pruned = store.prune_measures(config.retention.0) => pruned,
+                    pruned = async {
+                        store.make_partitions().await?;
+                        store.prune_measures(config.retention.0).await
+                    } => pruned,
                 };
                 match pruned {
                     Ok(0) => {}
-                    Ok(n_rows) => tracing::info!(n_rows, "old minute rollups were deleted"),
+                    Ok(n_days) => tracing::info!(n_days, "old minute rollups were deleted"),
                     Err(error) => tracing::warn!(error = %error.chain(), "old minute rollups were not deleted"),
                 }
             }

@@ -12,6 +12,9 @@ use crate::{Store, StoreError};
 /// One sender at a time, over all processes: what an incident has to say stays in order.
 const SENDER_LOCK: i32 = 0x6f77_6f62;
 
+/// Rows deleted by one statement, so that a long backlog holds no lock for long.
+const PRUNE_ROWS: i64 = 10_000;
+
 /// What is to be published.
 #[derive(Debug, Clone, PartialEq)]
 pub enum OutboxMessage {
@@ -79,11 +82,24 @@ impl Store {
 
     /// Deletes what was sent longer ago than `keep`; returns how many rows.
     pub async fn prune_outbox(&self, keep: Duration) -> Result<u64, StoreError> {
-        self.client()
-            .await?
-            .execute("DELETE FROM outbox WHERE sent_at < now() - make_interval(secs => $1)", &[&keep.as_secs_f64()])
+        let what = "to prune the outbox";
+        let (client, _driver) = self.upkeep().await?;
+        let delete = client
+            .prepare(
+                "DELETE FROM outbox WHERE id = ANY(ARRAY(
+                     SELECT id FROM outbox WHERE sent_at < now() - make_interval(secs => $1) LIMIT $2))",
+            )
             .await
-            .map_err(StoreError::query("to prune the outbox"))
+            .map_err(StoreError::query(what))?;
+        let mut total = 0;
+        loop {
+            let n_rows =
+                client.execute(&delete, &[&keep.as_secs_f64(), &PRUNE_ROWS]).await.map_err(StoreError::query(what))?;
+            total += n_rows;
+            if n_rows < PRUNE_ROWS.unsigned_abs() {
+                return Ok(total);
+            }
+        }
     }
 
     /// Messages that wait to be sent.
