@@ -41,6 +41,11 @@ impl Clock {
         self.0.base_us.load(Ordering::SeqCst) + run
     }
 
+    /// Whether it runs by itself.
+    pub(crate) fn is_running(&self) -> bool {
+        self.0.running_since.is_some()
+    }
+
     /// Moves the time forward.
     pub fn advance(&self, by: Duration) {
         self.0.base_us.fetch_add(by.as_micros() as i64, Ordering::SeqCst);

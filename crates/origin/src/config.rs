@@ -9,6 +9,8 @@ use crate::fault::{FaultError, FaultScript};
 /// Length of a GOP of the recording; segments are whole GOPs.
 pub(crate) const GOP_MS: u32 = 2_000;
 const SEGMENT_MS_MAX: u32 = 20_000;
+/// Whole pictures, and a GOP is a whole number of them.
+const PART_MS: [u32; 4] = [200, 400, 1_000, 2_000];
 const WINDOW_SEGMENTS: std::ops::RangeInclusive<u32> = 3..=1_800;
 /// 2026-01-01T00:00:00Z.
 const EPOCH_UNIX_S: i64 = 1_767_225_600;
@@ -23,7 +25,9 @@ pub struct OriginConfig {
     pub n_channels: Option<u32>,
     /// Segment duration, milliseconds; a multiple of the 2 s GOP, 2000 to 20000. Default 6000.
     pub segment_ms: u32,
-    /// Segments listed in a playlist or MPD, 3 to 1800. Default 6.
+    /// Duration of a part in low-latency HLS, milliseconds: 200, 400, 1000 or 2000, so that a GOP is whole parts. Default 400.
+    pub part_ms: u32,
+    /// Segments listed in a playlist or MPD, 3 to 1800; of low-latency HLS at least 12, so that there is something to skip. Default 6.
     pub window_segments: u32,
     /// Time of segment 0 of every channel (plus the channel's phase), Unix seconds. Segment numbers and media time count from here, so
     /// it must stay the same over restarts. Default 1767225600 (2026-01-01T00:00:00Z).
@@ -57,6 +61,7 @@ impl Default for OriginConfig {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             n_channels: None,
             segment_ms: 6_000,
+            part_ms: 400,
             window_segments: 6,
             epoch_unix_s: EPOCH_UNIX_S,
             phase_shift: true,
@@ -78,6 +83,9 @@ impl OriginConfig {
         };
         if self.segment_ms == 0 || !self.segment_ms.is_multiple_of(GOP_MS) || self.segment_ms > SEGMENT_MS_MAX {
             bad("segment_ms", self.segment_ms.to_string(), "must be a multiple of 2000, at most 20000", "6000");
+        }
+        if !PART_MS.contains(&self.part_ms) {
+            bad("part_ms", self.part_ms.to_string(), "must be 200, 400, 1000 or 2000", "400");
         }
         if !WINDOW_SEGMENTS.contains(&self.window_segments) {
             bad("window_segments", self.window_segments.to_string(), "must be 3 to 1800", "6");

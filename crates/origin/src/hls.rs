@@ -6,6 +6,7 @@ use crate::config::{AdBreaks, GOP_MS};
 use crate::cue;
 use crate::fault::{Discontinuity, FaultKind, Format, Hit, Malformed, Rewrite, Sequence};
 use crate::ladder::{AUDIO, RENDITIONS};
+use crate::ll::{Asked, Low};
 use crate::packager::{Packager, Rate, scale};
 use crate::timeline::{Timeline, iso};
 
@@ -14,7 +15,7 @@ pub(crate) fn master(packager: &Packager, format: Format, hits: &[Hit]) -> Strin
     let missing =
         |name: &str| hits.iter().any(|h| matches!(h.kind(), FaultKind::MissingRendition {}) && h.takes_rendition(name));
     let mut out = String::from("#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-INDEPENDENT-SEGMENTS\n");
-    if format == Format::Cmaf && !missing(RENDITIONS[AUDIO]) {
+    if format != Format::Ts && !missing(RENDITIONS[AUDIO]) {
         out.push_str(
             "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"aud\",NAME=\"English\",LANGUAGE=\"en\",DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"2\",\
              URI=\"audio/index.m3u8\"\n",
@@ -27,6 +28,7 @@ pub(crate) fn master(packager: &Packager, format: Format, hits: &[Hit]) -> Strin
         }
         let (rate, group) = match format {
             Format::Ts => (packager.ts_rate(i), ""),
+            Format::Ll => (packager.ll_rate(i) + packager.ll_rate(AUDIO), ",AUDIO=\"aud\""),
             _ => (packager.cmaf_rate(i) + packager.cmaf_rate(AUDIO), ",AUDIO=\"aud\""),
         };
         let rate = rate.declared(hits);
@@ -106,20 +108,20 @@ impl std::fmt::Display for Name {
     }
 }
 
-struct MediaPlaylist {
+pub(crate) struct MediaPlaylist {
     /// From which segment on another initialization segment is named.
     map_changed: Option<i64>,
     /// The tag is never sent.
     is_uncounted: bool,
-    target_duration: u32,
+    pub target_duration: u32,
     media_sequence: i64,
     discontinuity_sequence: i64,
-    segments: Vec<Segment>,
-    is_ended: bool,
+    pub segments: Vec<Segment>,
+    pub is_ended: bool,
 }
 
-struct Segment {
-    n: i64,
+pub(crate) struct Segment {
+    pub n: i64,
     name: Name,
     duration_us: i64,
     pdt_us: Option<i64>,
@@ -129,7 +131,8 @@ struct Segment {
     tags: String,
 }
 
-/// Media playlist of one rendition as of `now_us`.
+/// Media playlist of one rendition as of `now_us`; `low`: of low latency, and what it was asked for with.
+#[expect(clippy::too_many_arguments, reason = "a playlist is all of these")]
 pub(crate) fn media(
     packager: &Packager,
     timeline: &Timeline,
@@ -137,6 +140,7 @@ pub(crate) fn media(
     rendition: usize,
     now_us: i64,
     ads: Option<AdBreaks>,
+    low: Option<Asked>,
     hits: &[Hit],
 ) -> String {
     let now_us = seen_at(timeline, now_us, hits);
@@ -148,7 +152,7 @@ pub(crate) fn media(
     for (i, segment) in list.segments.iter_mut().enumerate() {
         segment.tags = ads.map_or(String::new(), |ads| cue::tags(ads, timeline, segment.n, i == 0, hits));
     }
-    render(&list, format)
+    render(&list, format, low.map(|asked| Low::new(packager, timeline, rendition, now_us, asked, &list, hits)).as_ref())
 }
 
 /// The time that a playlist is of, when a fault holds it back or runs it ahead.
@@ -274,17 +278,29 @@ fn restart(list: &mut MediaPlaylist, hit: &Hit, timeline: &Timeline, start: i64,
     }
 }
 
-fn render(list: &MediaPlaylist, format: Format) -> String {
-    let (version, suffix) = if format == Format::Ts { (3, "ts") } else { (6, "m4s") };
+fn render(list: &MediaPlaylist, format: Format, low: Option<&Low>) -> String {
+    let (version, suffix) = match format {
+        Format::Ts => (3, "ts"),
+        // EXT-X-SKIP needs 9 (draft-pantos-hls-rfc8216bis 8).
+        Format::Ll => (9, "m4s"),
+        _ => (6, "m4s"),
+    };
     let mut out = String::with_capacity(200 + 120 * list.segments.len());
     let _ = write!(out, "#EXTM3U\n#EXT-X-VERSION:{version}\n#EXT-X-TARGETDURATION:{}\n", list.target_duration);
+    if let Some(low) = low {
+        out.push_str(&low.head);
+    }
     let _ = writeln!(out, "#EXT-X-MEDIA-SEQUENCE:{}", list.media_sequence);
     if list.discontinuity_sequence > 0 && !list.is_uncounted {
         let _ = writeln!(out, "#EXT-X-DISCONTINUITY-SEQUENCE:{}", list.discontinuity_sequence);
     }
     let map = |n: i64| if list.map_changed.is_some_and(|since| n >= since) { "init-b.mp4" } else { "init.mp4" };
     let mut told = "";
-    for segment in &list.segments {
+    let skipped = low.map_or(0, |low| low.skipped);
+    if skipped > 0 {
+        let _ = writeln!(out, "#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}");
+    }
+    for segment in list.segments.iter().skip(skipped) {
         if format != Format::Ts && told != map(segment.n) {
             told = map(segment.n);
             let _ = writeln!(out, "#EXT-X-MAP:URI=\"{told}\"");
@@ -299,8 +315,14 @@ fn render(list: &MediaPlaylist, format: Format) -> String {
         if segment.is_gap {
             out.push_str("#EXT-X-GAP\n");
         }
+        if let Some(parts) = low.and_then(|low| low.parts.get(&segment.n)) {
+            out.push_str(parts);
+        }
         let (s, us) = (segment.duration_us / 1_000_000, segment.duration_us % 1_000_000);
         let _ = write!(out, "#EXTINF:{s}.{us:06},\n{}.{suffix}\n", segment.name);
+    }
+    if let Some(low) = low {
+        out.push_str(&low.tail);
     }
     if list.is_ended {
         out.push_str("#EXT-X-ENDLIST\n");

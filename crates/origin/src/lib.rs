@@ -1,4 +1,4 @@
-//! An endless live packager: HLS with TS, HLS with fMP4 and DASH (`SegmentTimeline` and `$Number$`) of one ladder, with faults on demand.
+//! An endless live packager: HLS with TS, HLS with fMP4, low-latency HLS and DASH (`SegmentTimeline` and `$Number$`) of one ladder, with faults on demand.
 //!
 //! Every object is a pure function of (channel, rendition, segment number): a small recording is embedded, cut into access units once,
 //! and packaged when asked, with timestamps that follow from the segment number since an epoch. So a stream never repeats or breaks, not
@@ -11,6 +11,9 @@
 //! /live/<channel>/ts/<rendition>/index.m3u8      /live/<channel>/ts/<rendition>/<n>.ts
 //! /live/<channel>/cmaf/master.m3u8      audio as its own rendition group
 //! /live/<channel>/cmaf/<rendition>/index.m3u8    .../init.mp4    .../<n>.m4s
+//! /live/<channel>/ll/master.m3u8        low-latency HLS: parts of `part_ms`, blocking reload, delta updates
+//! /live/<channel>/ll/<rendition>/index.m3u8?_HLS_msn=&_HLS_part=&_HLS_skip=YES
+//! /live/<channel>/ll/<rendition>/init.mp4    .../<n>.m4s    .../<n>.<part>.m4s (held back when it is the hinted one)
 //! /live/<channel>/dash/timeline.mpd     .../<rendition>/init.mp4    .../<rendition>/t<time>.m4s
 //! /live/<channel>/dash/number.mpd       .../<rendition>/init.mp4    .../<rendition>/<n>.m4s
 //! /time                                 UTC now (ISO 8601), for DASH UTCTiming
@@ -27,6 +30,7 @@ mod cue;
 mod fault;
 mod hls;
 mod ladder;
+mod ll;
 mod mark;
 mod memory;
 mod mpd;
@@ -41,7 +45,7 @@ mod ts;
 pub use clock::Clock;
 pub use config::{AdBreaks, ConfigError, OriginConfig, OriginError};
 pub use fault::{
-    Active, Discontinuity, FaultError, FaultHandle, FaultKind, FaultScript, FaultSpec, Flap, Format, Malformed,
+    Active, Blocking, Discontinuity, FaultError, FaultHandle, FaultKind, FaultScript, FaultSpec, Flap, Format, Malformed,
     NamedFault, Near, ObjectKind, Profile, Rewrite, ScriptStep, Seam, Selector, Sequence,
 };
 pub use memory::{MemoryOrigin, MemoryStream};

@@ -52,6 +52,9 @@ pub(crate) struct Packager {
     period: usize,
     ts: Places<TsTemplate>,
     cmaf: Places<CmafTemplate>,
+    part_ms: i64,
+    /// By place of the part in the loop.
+    parts: Places<CmafTemplate>,
     /// Templates of other cuts, made when a fault asks for them.
     ts_cuts: Mutex<BTreeMap<Cut, Arc<Places<TsTemplate>>>>,
     cmaf_cuts: Mutex<BTreeMap<Cut, Arc<Places<CmafTemplate>>>>,
@@ -74,13 +77,14 @@ impl std::ops::Add for Rate {
 }
 
 impl Packager {
-    pub fn new(ladder: &'static Ladder, segment_ms: u32) -> Packager {
+    pub fn new(ladder: &'static Ladder, segment_ms: u32, part_ms: u32) -> Packager {
         let gops = (segment_ms / GOP_MS) as usize;
         let period = (1..=LOOP_GOPS).find(|p| (p * gops).is_multiple_of(LOOP_GOPS)).unwrap_or(LOOP_GOPS);
         let [a, b, c] = &ladder.video;
         let inits = [cmaf::video_init(a), cmaf::video_init(b), cmaf::video_init(c), cmaf::audio_init(&ladder.audio)];
-        let (ts, cmaf, ts_cuts, cmaf_cuts) = Default::default();
-        Packager { ladder, segment_ms: i64::from(segment_ms), gops, period, ts, cmaf, ts_cuts, cmaf_cuts, inits }
+        let (ts, cmaf, parts, ts_cuts, cmaf_cuts) = Default::default();
+        let (segment_ms, part_ms) = (i64::from(segment_ms), i64::from(part_ms));
+        Packager { ladder, segment_ms, gops, period, ts, cmaf, part_ms, parts, ts_cuts, cmaf_cuts, inits }
     }
 
     pub fn ladder(&self) -> &'static Ladder {
@@ -138,6 +142,72 @@ impl Packager {
         }
     }
 
+    /// Parts in a segment.
+    pub fn n_parts(&self) -> i64 {
+        self.segment_ms / self.part_ms
+    }
+
+    /// Part `part` of segment `n` (at least 0), a CMAF chunk. Of a twist only the shift and the number are taken.
+    pub fn part(&self, rendition: usize, n: i64, part: i64, twist: Twist) -> Bytes {
+        let at = n * self.n_parts() + part;
+        let time = self.part_span(rendition, at).0 + twist.shift_us * i64::from(scale(rendition)) / 1_000_000;
+        let templates = self.part_templates(rendition);
+        let place = at.rem_euclid(templates.len() as i64) as usize;
+        templates[place].segment((at + 1) as u32, time.max(0) as u64, Mark(twist.published.unwrap_or(n)))
+    }
+
+    /// Segment `n` as its parts make it.
+    pub fn of_parts(&self, rendition: usize, n: i64, twist: Twist) -> Bytes {
+        let parts = (0..self.n_parts()).map(|part| self.part(rendition, n, part, twist));
+        Bytes::from(parts.fold(Vec::new(), |mut all, part| {
+            all.extend_from_slice(&part);
+            all
+        }))
+    }
+
+    /// Media start and duration of a part, counted from the first of segment 0, in the rendition's timescale.
+    pub fn part_span(&self, rendition: usize, at: i64) -> (i64, i64) {
+        if rendition == AUDIO {
+            let (first, end) = (audio_at(at * self.part_ms), audio_at((at + 1) * self.part_ms));
+            return (first * AUDIO_SAMPLES, (end - first) * AUDIO_SAMPLES);
+        }
+        let duration = self.part_ms * i64::from(VIDEO_SCALE) / 1_000;
+        (at * duration, duration)
+    }
+
+    /// Whether a part, counted as in [`Packager::part_span`], has a picture to begin with.
+    pub fn is_independent(&self, rendition: usize, at: i64) -> bool {
+        rendition == AUDIO || (at * self.part_ms).rem_euclid(i64::from(GOP_MS)) == 0
+    }
+
+    /// What one low-latency rendition takes.
+    pub fn ll_rate(&self, rendition: usize) -> Rate {
+        let templates = self.part_templates(rendition);
+        let n = self.n_parts() as usize;
+        let of_segment = |first: usize| (0..n).map(|i| templates[(first * n + i) % templates.len()].len()).sum::<usize>();
+        self.rate((0..self.period).map(of_segment))
+    }
+
+    fn part_templates(&self, rendition: usize) -> &[CmafTemplate] {
+        self.parts[rendition].get_or_init(|| {
+            let loop_ms = LOOP_FRAMES as i64 * FRAME / 90;
+            let pictures = (self.part_ms * 90 / FRAME) as usize;
+            let build = |place: i64| match self.ladder.video.get(rendition) {
+                Some(video) => {
+                    let first = place as usize * pictures;
+                    // A run of pictures across a GOP's end is as long as one inside.
+                    CmafTemplate::video(video, Pictures { first, count: pictures, ticks: FRAME, of_gop: GOP_FRAMES })
+                }
+                None => {
+                    let (first, end) = (audio_at(place * self.part_ms), audio_at((place + 1) * self.part_ms));
+                    let (first, count) = (first as usize % LOOP_AUDIO_FRAMES, (end - first) as usize);
+                    CmafTemplate::audio(&self.ladder.audio, first, count)
+                }
+            };
+            (0..loop_ms / self.part_ms).map(build).collect()
+        })
+    }
+
     /// Media start and duration of segment `n` in the rendition's timescale ([`scale`]). Audio is cut between AAC frames.
     pub fn span(&self, rendition: usize, n: i64) -> (i64, i64) {
         self.span_of(rendition, n, None)
@@ -184,8 +254,7 @@ impl Packager {
 
     /// Number of the first AAC frame that starts in or after segment `n`.
     fn first_audio(&self, n: i64, cut: Option<Cut>) -> i64 {
-        let start = (n * self.segment_ms + later(cut)) * 90;
-        (start + AUDIO_FRAME - 1).div_euclid(AUDIO_FRAME)
+        audio_at(n * self.segment_ms + later(cut))
     }
 
     fn audio_span(&self, n: i64, cut: Option<Cut>) -> AudioSpan {
@@ -236,6 +305,11 @@ impl Packager {
             (0..self.period).map(build).collect()
         })
     }
+}
+
+/// Number of the first AAC frame that starts at or after so many milliseconds.
+fn audio_at(ms: i64) -> i64 {
+    (ms * 90 + AUDIO_FRAME - 1).div_euclid(AUDIO_FRAME)
 }
 
 /// How much later a cut begins, milliseconds.

@@ -14,6 +14,7 @@ use crate::config::{OriginConfig, OriginError};
 use crate::fault::{FaultHandle, FaultKind, Format, Hit, Rewrite, Seam};
 use crate::hls::{self, Name};
 use crate::ladder::Ladder;
+use crate::ll::{self, Asked};
 use crate::mpd::{self, Utc};
 use crate::packager::{Cut, Packager, Twist};
 use crate::route::{Item, Object};
@@ -63,7 +64,7 @@ impl Origin {
         if !problems.is_empty() {
             return Err(OriginError::Config(problems));
         }
-        let packager = Packager::new(Ladder::embedded()?, config.segment_ms);
+        let packager = Packager::new(Ladder::embedded()?, config.segment_ms, config.part_ms);
         let faults = FaultHandle::new(&config, clock.clone());
         Ok(Origin { config, packager, clock, faults })
     }
@@ -92,8 +93,22 @@ impl Origin {
         if let Item::Segment(rendition, Name::At { time }) = object.item {
             target.number = self.packager.number_at(rendition, time);
         }
-        let hits = self.faults.hits(&target, now_us);
-        let mut reply = self.make(&object, target.number, now_us, request, &hits);
+        let mut hits = self.faults.hits(&target, now_us);
+        let asked = Asked::parse(request.uri().query().unwrap_or_default());
+        let mut now_us = now_us;
+        let mut reply = match self.hold_back(&object, asked, now_us, &hits).await {
+            Ok(at_us) => {
+                if at_us != now_us {
+                    now_us = at_us;
+                    hits = self.faults.hits(&target, now_us);
+                }
+                self.make(&object, target.number, now_us, request, asked, &hits)
+            }
+            Err((at_us, status)) => {
+                now_us = at_us;
+                Reply::text(status, "no such part now\n")
+            }
+        };
         for hit in &hits {
             match *hit.kind() {
                 FaultKind::HttpStatus { status } => {
@@ -166,9 +181,10 @@ impl Origin {
         number: Option<i64>,
         now_us: i64,
         request: &Request<B>,
+        asked: Asked,
         hits: &[Hit],
     ) -> Reply {
-        let timeline = Timeline::of(object.channel, &self.config);
+        let timeline = self.timeline(object);
         let packager = &self.packager;
         let malformed =
             hits.iter().find_map(|h| if let FaultKind::Malformed { how } = *h.kind() { Some(how) } else { None });
@@ -182,8 +198,9 @@ impl Origin {
                 if timeline.edge(now_us) < 0 {
                     return Reply::not_found();
                 }
-                let text =
-                    hls::media(packager, &timeline, object.format, rendition, now_us, self.config.ad_breaks, hits);
+                let low = (object.format == Format::Ll).then_some(asked);
+                let ads = self.config.ad_breaks;
+                let text = hls::media(packager, &timeline, object.format, rendition, now_us, ads, low, hits);
                 let body = malformed.map_or(text.clone().into_bytes(), |how| hls::malform(&text, how));
                 playlist(body, 1)
             }
@@ -222,8 +239,75 @@ impl Origin {
                 let etag = etag_of(&body);
                 Reply { content_type, cache_s: 3_600, etag, body, has_ranges: true, ..Reply::text(StatusCode::OK, "") }
             }
+            Item::Part(rendition, n, part) => self.part(&timeline, rendition, n, part, now_us, hits),
             Item::Segment(rendition, name) => self.segment(object, &timeline, rendition, name, number, now_us, hits),
         }
+    }
+
+    fn timeline(&self, object: &Object<'_>) -> Timeline {
+        let timeline = Timeline::of(object.channel, &self.config);
+        if object.format == Format::Ll { timeline.low_latency() } else { timeline }
+    }
+
+    /// Waits for what a blocking reload or a hint is for (draft-pantos-hls-rfc8216bis 6.2.5.2, 6.2.6); gives the time of the answer, or
+    /// the status of a refusal with it.
+    async fn hold_back(
+        &self,
+        object: &Object<'_>,
+        asked: Asked,
+        from_us: i64,
+        hits: &[Hit],
+    ) -> Result<i64, (i64, StatusCode)> {
+        if object.format != Format::Ll {
+            return Ok(from_us);
+        }
+        let (timeline, parts) = (self.timeline(object), ll::Grid { n_parts: self.packager.n_parts() });
+        let mut now_us = from_us;
+        loop {
+            let seen_us = hls::seen_at(&timeline, now_us, hits);
+            let wait = match object.item {
+                Item::Playlist(_) => parts.wait_of_playlist(&timeline, seen_us, asked, hits),
+                Item::Part(_, n, part) => parts.wait_of_part(&timeline, seen_us, n, part),
+                _ => ll::Wait::Over,
+            };
+            match wait {
+                ll::Wait::Over => return Ok(now_us),
+                ll::Wait::Refused => return Err((now_us, StatusCode::BAD_REQUEST)),
+                ll::Wait::Until(_) if now_us - from_us >= ll::PATIENCE * timeline.segment_us => {
+                    return Err((now_us, StatusCode::SERVICE_UNAVAILABLE));
+                }
+                ll::Wait::Until(left_us) if self.clock.is_running() => {
+                    let left_us = left_us.clamp(1_000, timeline.segment_us);
+                    tokio::time::sleep(Duration::from_micros(left_us.unsigned_abs())).await;
+                }
+                // Somebody moves the time.
+                ll::Wait::Until(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+            now_us = self.clock.now_us();
+        }
+    }
+
+    fn part(&self, timeline: &Timeline, rendition: usize, n: i64, part: i64, now_us: i64, hits: &[Hit]) -> Reply {
+        let parts = ll::Grid { n_parts: self.packager.n_parts() };
+        let is_gone = n <= timeline.edge(now_us) && !timeline.is_available(n, now_us);
+        if n < 0 || part >= parts.n_parts || !parts.is_ready(timeline, now_us, n, part) || is_gone {
+            return Reply::not_found();
+        }
+        let mut media = n;
+        let mut twist = Twist { published: Some(n), ..Twist::default() };
+        let taken = |hit: &&Hit| !hit.entry.is_for_new() || n > timeline.edge(hit.since_us);
+        for hit in hits.iter().filter(taken) {
+            match *hit.kind() {
+                FaultKind::PartsOverwritten {} => media = (n - 1).max(0),
+                FaultKind::TimestampJump { by_ms } => twist.shift_us += by_ms * 1_000,
+                _ => {}
+            }
+        }
+        let body = self.packager.part(rendition, media, part, twist);
+        let etag = format!("\"{rendition:x}-{media:x}.{part:x}-{:x}-{:x}\"", twist.shift_us, body.len());
+        let content_type = mp4_type(rendition);
+        let cache_s = (timeline.window + 1) * timeline.segment_us / 1_000_000;
+        Reply { content_type, cache_s, etag, body, has_ranges: true, ..Reply::text(StatusCode::OK, "") }
     }
 
     #[expect(clippy::too_many_arguments, reason = "a segment is all of these")]
@@ -287,6 +371,7 @@ impl Origin {
         }
         let (mut body, content_type) = match object.format {
             Format::Ts => (self.packager.ts(rendition, media, twist), "video/mp2t"),
+            Format::Ll => (self.packager.of_parts(rendition, media, twist), mp4_type(rendition)),
             _ => (self.packager.cmaf(rendition, media, twist), mp4_type(rendition)),
         };
         for (_, change) in &done {

@@ -23,6 +23,8 @@ pub(crate) enum Item {
     /// The one that a fault names from some segment on.
     OtherInit(usize),
     Segment(usize, Name),
+    /// Rendition, segment, place in the segment from 0.
+    Part(usize, i64, i64),
 }
 
 impl<'a> Object<'a> {
@@ -33,6 +35,7 @@ impl<'a> Object<'a> {
         let format = match parts.next()? {
             "ts" => Format::Ts,
             "cmaf" => Format::Cmaf,
+            "ll" => Format::Ll,
             "dash" => Format::Dash,
             _ => return None,
         };
@@ -52,6 +55,7 @@ impl<'a> Object<'a> {
             Item::Master => (ObjectKind::Mvp, None, None),
             Item::Mpd(_) => (ObjectKind::Mpd, None, None),
             Item::Playlist(r) => (ObjectKind::MediaPlaylist, Some(r), None),
+            Item::Part(r, n, _) => (ObjectKind::Part, Some(r), Some(n)),
             Item::Init(r) | Item::OtherInit(r) => (ObjectKind::Init, Some(r), None),
             Item::Segment(r, name) => {
                 let n = match name {
@@ -71,9 +75,20 @@ fn in_rendition(format: Format, rendition: usize, file: &str) -> Option<Item> {
         return None;
     }
     match (file.rsplit_once('.')?, format) {
-        (("index", "m3u8"), Format::Ts | Format::Cmaf) => Some(Item::Playlist(rendition)),
-        (("init", "mp4"), Format::Cmaf | Format::Dash) => Some(Item::Init(rendition)),
+        (("index", "m3u8"), Format::Ts | Format::Cmaf | Format::Ll) => Some(Item::Playlist(rendition)),
+        (("init", "mp4"), Format::Cmaf | Format::Ll | Format::Dash) => Some(Item::Init(rendition)),
         (("init-b", "mp4"), Format::Cmaf) => Some(Item::OtherInit(rendition)),
+        ((name, "m4s"), Format::Ll) => match name.split_once('.') {
+            None => match Name::parse(name)? {
+                name @ Name::Plain { .. } => Some(Item::Segment(rendition, name)),
+                _ => None,
+            },
+            Some((n, part)) => match (Name::parse(n)?, Name::parse(part)?) {
+                // Of a part's place only that it is small is known here.
+                (Name::Plain { n }, Name::Plain { n: part }) if part < 1_000 => Some(Item::Part(rendition, n, part)),
+                _ => None,
+            },
+        },
         ((name, "ts"), Format::Ts) | ((name, "m4s"), Format::Cmaf | Format::Dash) => {
             let name = Name::parse(name)?;
             let fits = match name {
@@ -102,6 +117,13 @@ mod tests {
             ("/live/a/ts/360p/12.m4s", None),
             ("/live/a/cmaf/audio/init.mp4", Some(("a", Format::Cmaf, Item::Init(3)))),
             ("/live/a/cmaf/360p/t12.m4s", None),
+            ("/live/a/ll/360p/index.m3u8", Some(("a", Format::Ll, Item::Playlist(0)))),
+            ("/live/a/ll/360p/12.m4s", Some(("a", Format::Ll, Item::Segment(0, Name::Plain { n: 12 })))),
+            ("/live/a/ll/audio/12.3.m4s", Some(("a", Format::Ll, Item::Part(3, 12, 3)))),
+            ("/live/a/ll/audio/12.1000.m4s", None),
+            ("/live/a/ll/audio/12.3.4.m4s", None),
+            ("/live/a/ll/audio/t12.m4s", None),
+            ("/live/a/cmaf/audio/12.3.m4s", None),
             ("/live/a/dash/number.mpd", Some(("a", Format::Dash, Item::Mpd(Addressing::Number)))),
             ("/live/a/dash/360p/t12.m4s", Some(("a", Format::Dash, Item::Segment(0, Name::At { time: 12 })))),
             ("/live/a/dash/master.m3u8", None),

@@ -53,6 +53,11 @@ impl Origin {
         self.url(&format!("/live/{channel}/cmaf/master.m3u8"))
     }
 
+    /// Multivariant playlist, low-latency fMP4 with separate audio.
+    pub fn hls_ll(&self, channel: &str) -> String {
+        self.url(&format!("/live/{channel}/ll/master.m3u8"))
+    }
+
     /// MPD with `SegmentTimeline` and `$Time$`.
     pub fn dash_timeline(&self, channel: &str) -> String {
         self.url(&format!("/live/{channel}/dash/timeline.mpd"))

@@ -2,6 +2,9 @@
 
 use crate::config::OriginConfig;
 
+/// Twice what CAN-SKIP-UNTIL keeps.
+const LL_WINDOW: i64 = 12;
+
 /// The live timeline of one channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Timeline {
@@ -24,6 +27,11 @@ impl Timeline {
             segment_us,
             window: config.window_segments.into(),
         }
+    }
+
+    /// As low-latency playlists list it: long enough that a delta update has something to skip.
+    pub fn low_latency(self) -> Timeline {
+        Timeline { window: self.window.max(LL_WINDOW), ..self }
     }
 
     /// Newest complete segment; negative before the first.

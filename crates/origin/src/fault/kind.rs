@@ -104,6 +104,21 @@ pub enum FaultKind {
     /// No break is told any more; on an origin with ad breaks. [F72]
     CuesStop {},
 
+    // Low-latency media playlists and parts.
+    /// A blocking reload is answered at once, whatever it waits for; with `form: segment` only one without `_HLS_part`. [F40, F41]
+    BlockingIgnored {
+        #[serde(default)]
+        form: Blocking,
+    },
+    /// EXT-X-PART-INF stays, no part is listed, and who waits for one waits in vain. [F42]
+    PartsMissing {},
+    /// PART-TARGET as given: with less than `part_ms` every part is too long. [F43]
+    PartTarget { ms: u32 },
+    /// Parts have the bytes of the same place in the segment before, as byte ranges into a file that was written anew. [F44]
+    PartsOverwritten {},
+    /// INDEPENDENT=YES on every part. [F45]
+    PartsIndependent {},
+
     // Multivariant playlists and MPDs.
     /// Video renditions declare this in CODECS (HLS) or `@codecs` (MPD). [F22, F23, F24]
     Codecs { value: String },
@@ -193,6 +208,16 @@ pub enum Seam {
     TailMissing,
 }
 
+/// Which form of a blocking reload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Blocking {
+    #[default]
+    Any,
+    /// Without `_HLS_part`.
+    Segment,
+}
+
 fn two() -> u32 {
     2
 }
@@ -245,7 +270,7 @@ pub enum Rewrite {
     Extinf,
 }
 
-use ObjectKind::{Init, MediaPlaylist, Mpd, Mvp, Segment};
+use ObjectKind::{Init, MediaPlaylist, Mpd, Mvp, Part, Segment};
 
 impl FaultKind {
     /// The name in JSON.
@@ -267,9 +292,11 @@ impl FaultKind {
             | Hang { .. }
             | Reset { .. }
             | Html {}
-            | EmptyBody {} => &[Mvp, MediaPlaylist, Segment, Init, Mpd],
+            | EmptyBody {} => &[Mvp, MediaPlaylist, Segment, Part, Init, Mpd],
+            BlockingIgnored { .. } | PartsMissing {} | PartTarget { .. } | PartsIndependent {} => &[MediaPlaylist],
+            PartsOverwritten {} => &[Part],
             FrozenPlaylist {} | StaleCopy { .. } | Endlist {} => &[MediaPlaylist, Mpd],
-            CacheHeaders { .. } | DateShift { .. } => &[Mvp, MediaPlaylist, Segment, Init, Mpd],
+            CacheHeaders { .. } | DateShift { .. } => &[Mvp, MediaPlaylist, Segment, Part, Init, Mpd],
             Codecs { .. } | Bandwidth { .. } => &[Mvp, Mpd],
             ClockAhead { .. }
             | CueEarly { .. }
@@ -301,10 +328,9 @@ impl FaultKind {
             | PdtMissing {}
             | PackagerRestart { .. } => &[MediaPlaylist],
             MediaSequenceJump { .. } | Gap {} | SegmentRewritten { .. } => &[MediaPlaylist, Segment],
-            Rendition404 {} => &[MediaPlaylist, Segment, Init],
-            OldestSegment404 {} | SegmentLate { .. } | ContinuityError {} | TimestampJump { .. } | ZeroedPayload {} => {
-                &[Segment]
-            }
+            Rendition404 {} => &[MediaPlaylist, Segment, Part, Init],
+            TimestampJump { .. } => &[Segment, Part],
+            OldestSegment404 {} | SegmentLate { .. } | ContinuityError {} | ZeroedPayload {} => &[Segment],
             AvailabilityStart { .. } | TimelineGap {} | UtcTimingMissing {} | PublishTimeMissing {} => &[Mpd],
             PublishTimeFrozen {}
             | AvailabilityTimeOffset { .. }
@@ -316,9 +342,9 @@ impl FaultKind {
         }
     }
 
-    /// Whether it means something only in HLS (media playlists) or only in TS.
+    /// The packagings in which it means something.
     pub(crate) fn formats(&self) -> &'static [super::Format] {
-        use super::Format::{Cmaf, Dash, Ts};
+        use super::Format::{Cmaf, Dash, Ll, Ts};
         match self {
             FaultKind::ContinuityError {} | FaultKind::PsiNotFirst {} => &[Ts],
             FaultKind::TfdtNegative {} | FaultKind::Tfdt32 {} | FaultKind::SampleEntry { .. } => &[Cmaf, Dash],
@@ -328,7 +354,20 @@ impl FaultKind {
             FaultKind::Gap {}
             | FaultKind::MediaSequenceJump { .. }
             | FaultKind::SegmentRewritten { how: Rewrite::Uri | Rewrite::Extinf } => &[Ts, Cmaf],
-            _ => &[Ts, Cmaf, Dash],
+            FaultKind::BlockingIgnored { .. }
+            | FaultKind::PartsMissing {}
+            | FaultKind::PartTarget { .. }
+            | FaultKind::PartsOverwritten {}
+            | FaultKind::PartsIndependent {} => &[Ll],
+            // Of these the parts would tell another story.
+            FaultKind::PackagerRestart { .. }
+            | FaultKind::SegmentRewritten { .. }
+            | FaultKind::StartsInsideGop {}
+            | FaultKind::FrameRateHalved {}
+            | FaultKind::TimestampDrift { .. }
+            | FaultKind::ExtinfMismatch { .. }
+            | FaultKind::ExtinfExceedsTarget {} => &[Ts, Cmaf, Dash],
+            _ => &[Ts, Cmaf, Ll, Dash],
         }
     }
 
@@ -357,6 +396,7 @@ impl FaultKind {
             FaultKind::DiscontinuitySequenceShift { by: b @ (0 | 1_000_001..) } => {
                 wrong("by", b.into(), "must be 1 to 1000000", "1")
             }
+            FaultKind::PartTarget { ms: p @ (0 | 10_001..) } => wrong("ms", p.into(), "must be 1 to 10000", "300"),
             FaultKind::ShortWindow { segments: 0 } => wrong("segments", 0, "must be at least 1", "2"),
             FaultKind::CueEarly { segments: n @ (0 | 101..) } => wrong("segments", n.into(), "must be 1 to 100", "1"),
             FaultKind::CutShift { gops: g @ (0 | 11..) } => wrong("gops", g.into(), "must be 1 to 10", "1"),

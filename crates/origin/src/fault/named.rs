@@ -13,18 +13,22 @@ use crate::config::{AdBreaks, OriginConfig};
 pub enum Profile {
     Ts,
     Cmaf,
+    /// Low-latency HLS.
+    Ll,
     DashTimeline,
     DashNumber,
 }
 
 impl Profile {
-    pub const ALL: [Profile; 4] = [Profile::Ts, Profile::Cmaf, Profile::DashTimeline, Profile::DashNumber];
+    pub const ALL: [Profile; 5] =
+        [Profile::Ts, Profile::Cmaf, Profile::Ll, Profile::DashTimeline, Profile::DashNumber];
 
     /// Path of the entry of a channel.
     pub fn entry(self, channel: &str) -> String {
         let rest = match self {
             Profile::Ts => "ts/master.m3u8",
             Profile::Cmaf => "cmaf/master.m3u8",
+            Profile::Ll => "ll/master.m3u8",
             Profile::DashTimeline => "dash/timeline.mpd",
             Profile::DashNumber => "dash/number.mpd",
         };
@@ -36,6 +40,7 @@ impl Profile {
         match self {
             Profile::Ts => "ts",
             Profile::Cmaf => "cmaf",
+            Profile::Ll => "ll",
             Profile::DashTimeline => "dash-timeline",
             Profile::DashNumber => "dash-number",
         }

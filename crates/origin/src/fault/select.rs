@@ -14,12 +14,14 @@ pub enum ObjectKind {
     Mvp,
     MediaPlaylist,
     Segment,
+    /// Part of a segment, low-latency HLS.
+    Part,
     /// Initialization segment.
     Init,
     Mpd,
 }
 
-/// Which of the three packagings.
+/// Which of the packagings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Format {
@@ -27,6 +29,8 @@ pub enum Format {
     Ts,
     /// HLS with fMP4.
     Cmaf,
+    /// Low-latency HLS with fMP4.
+    Ll,
     Dash,
 }
 
@@ -97,7 +101,7 @@ impl Selector {
             return Err(FaultError::new(
                 "select",
                 serde_json::to_string(self).unwrap_or_default(),
-                "object, format and rendition exclude each other: Mpd is dash; mvp and media-playlist are ts or cmaf; init is cmaf or dash; \
+                "object, format and rendition exclude each other: Mpd is dash; mvp and media-playlist are ts, cmaf or ll; init is cmaf, ll or dash; part is ll; \
                  a rendition has no mvp and no mpd",
                 r#"{"object": ["segment"], "format": ["ts"]}"#,
             ));
@@ -121,9 +125,10 @@ impl Selector {
         kind.applies_to().iter().filter(|o| self.object.is_empty() || self.object.contains(o)).any(|o| {
             let formats: &[Format] = match o {
                 ObjectKind::Mpd => &[Format::Dash],
-                ObjectKind::Mvp | ObjectKind::MediaPlaylist => &[Format::Ts, Format::Cmaf],
-                ObjectKind::Init => &[Format::Cmaf, Format::Dash],
-                ObjectKind::Segment => &[Format::Ts, Format::Cmaf, Format::Dash],
+                ObjectKind::Mvp | ObjectKind::MediaPlaylist => &[Format::Ts, Format::Cmaf, Format::Ll],
+                ObjectKind::Init => &[Format::Cmaf, Format::Ll, Format::Dash],
+                ObjectKind::Segment => &[Format::Ts, Format::Cmaf, Format::Ll, Format::Dash],
+                ObjectKind::Part => &[Format::Ll],
             };
             let format = formats
                 .iter()
