@@ -45,8 +45,8 @@ mod ts;
 pub use clock::Clock;
 pub use config::{AdBreaks, ConfigError, OriginConfig, OriginError};
 pub use fault::{
-    Active, Blocking, Discontinuity, FaultError, FaultHandle, FaultKind, FaultScript, FaultSpec, Flap, Format, Malformed,
-    NamedFault, Near, ObjectKind, Profile, Rewrite, ScriptStep, Seam, Selector, Sequence,
+    Active, Blocking, Discontinuity, FaultError, FaultHandle, FaultKind, FaultScript, FaultSpec, Flap, Format,
+    Malformed, NamedFault, Near, ObjectKind, Profile, Rewrite, ScriptStep, Seam, Selector, Sequence,
 };
 pub use memory::{MemoryOrigin, MemoryStream};
 pub use server::{Origin, run, start, start_with_clock};

@@ -184,7 +184,8 @@ impl Packager {
     pub fn ll_rate(&self, rendition: usize) -> Rate {
         let templates = self.part_templates(rendition);
         let n = self.n_parts() as usize;
-        let of_segment = |first: usize| (0..n).map(|i| templates[(first * n + i) % templates.len()].len()).sum::<usize>();
+        let of_segment =
+            |first: usize| (0..n).map(|i| templates[(first * n + i) % templates.len()].len()).sum::<usize>();
         self.rate((0..self.period).map(of_segment))
     }
 

@@ -38,12 +38,16 @@ fn start_us(fault: &NamedFault) -> i64 {
 
 /// Everything that came until the server closed or was silent, without the head's `date`.
 async fn raw(origin: &MemoryOrigin, path: &str) -> Vec<u8> {
+    raw_within(origin, path, Duration::from_secs(600)).await
+}
+
+async fn raw_within(origin: &MemoryOrigin, path: &str, patience: Duration) -> Vec<u8> {
     let mut stream = origin.connect();
     let text = format!("GET {path} HTTP/1.1\r\nhost: o\r\nconnection: close\r\n\r\n");
     stream.write_all(text.as_bytes()).await.expect("sends");
     let (mut got, mut buf) = (Vec::new(), vec![0; 1 << 16]);
     loop {
-        match tokio::time::timeout(Duration::from_secs(600), stream.read(&mut buf)).await {
+        match tokio::time::timeout(patience, stream.read(&mut buf)).await {
             Ok(Ok(0)) => return got,
             Ok(Ok(n)) => got.extend_from_slice(&buf[..n]),
             Ok(Err(_)) => return [&got[..], b"(reset)"].concat(),
@@ -87,6 +91,17 @@ async fn wire(origin: &MemoryOrigin, fault: &NamedFault, now_us: i64) -> BTreeMa
         {
             if let Some(uri) = uri {
                 out.insert(format!("{name} {what}"), raw(origin, &format!("{base}/{name}/{uri}")).await);
+            }
+        }
+        if fault.profile == Profile::Ll {
+            // The clock stands still: what is held back does not come.
+            let next = (now_us - EPOCH_US) / SEGMENT_US;
+            let held = raw_within(origin, &format!("{index}?_HLS_msn={next}"), Duration::from_millis(20)).await;
+            out.insert(format!("{name} held back"), held);
+            let part =
+                body.lines().filter(|l| l.starts_with("#EXT-X-PART:")).filter_map(|l| l.split('"').nth(1)).last();
+            if let Some(part) = part {
+                out.insert(format!("{name} newest part"), raw(origin, &format!("{base}/{name}/{part}")).await);
             }
         }
         out.insert(index, list);

@@ -20,8 +20,7 @@ pub enum Profile {
 }
 
 impl Profile {
-    pub const ALL: [Profile; 5] =
-        [Profile::Ts, Profile::Cmaf, Profile::Ll, Profile::DashTimeline, Profile::DashNumber];
+    pub const ALL: [Profile; 5] = [Profile::Ts, Profile::Cmaf, Profile::Ll, Profile::DashTimeline, Profile::DashNumber];
 
     /// Path of the entry of a channel.
     pub fn entry(self, channel: &str) -> String {
