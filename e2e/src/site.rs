@@ -122,7 +122,7 @@ impl Site {
             Addresses { nats: nats.client_url(), postgres: postgres.dsn(), api: format!("http://{listen}") };
         let config = folder.path().join("site.toml");
         let text = format!(
-            "[nats]\nurl = {:?}\n[postgres]\ndsn = {:?}\npool_size = 8\n[api]\nlisten = \"{listen}\"\nwith_ops = true\n\
+            "[nats]\nurl = {:?}\n[postgres]\ndsn = {:?}\npool_size = 8\n[api]\nlisten = \"{listen}\"\nwith_ops = true\nanonymous = \"viewer\"\n\
              [notifier]\npublic_url = {:?}\n{more}",
             addresses.nats, addresses.postgres, addresses.api
         );

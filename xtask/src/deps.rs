@@ -92,6 +92,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("lettre", &["ow-notifier"]),
     ("async-snmp", &["ow-notifier"]),
     ("axum", &["ow-service", "ow-api"]),
+    ("utoipa", &["ow-api"]),
+    ("utoipa-axum", &["ow-api"]),
 ];
 
 /// Pure packages: no runtime, no client library.

@@ -2,17 +2,16 @@
 //!
 //! Two jobs in one service: it answers `/api/v1` (health, channels, alarms, applying configuration), and it keeps KV
 //! `CONFIG` equal to what the stored configuration compiles to ([`reconcile_config`]). It judges nothing and refuses to
-//! know how alarms come about. Start reading at [`run`]; each route is a file in `routes`, the description for programs
-//! is [`openapi`].
+//! know how alarms come about. Start reading at [`run`]; each resource is a file in `routes`, what all of them share is
+//! `http`, who asks is `access`. The description for programs ([`openapi`]) is made from the routes.
 
+mod access;
 mod apply;
-mod auth;
+#[allow(dead_code, unused_imports, reason = "the framework is complete before its routes are")]
+mod http;
 mod keep;
 mod metrics;
-pub mod openapi;
-mod problem;
 mod publish;
-mod query;
 mod routes;
 mod status;
 
@@ -29,11 +28,13 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use access::Anonymous;
 pub use apply::{Applied, ApplyError, apply_documents};
-pub use openapi::openapi;
 pub use publish::{ReconcileError, Report, reconcile_config};
+pub use routes::openapi;
 
-use crate::auth::TokenHash;
+use crate::access::TokenHash;
+use crate::http::permission::Table;
 use crate::metrics::Metrics;
 use crate::status::StatusBoard;
 
@@ -43,9 +44,11 @@ use crate::status::StatusBoard;
 pub struct ApiConfig {
     /// Address of the REST interface.
     pub listen: SocketAddr,
-    /// SHA-256 of the bearer token as 64 hex digits (`printf %s TOKEN | sha256sum`). Empty: reading needs no token, and
-    /// nothing can be written over HTTP.
+    /// SHA-256 of the administrator token of the installation as 64 hex digits (`printf %s TOKEN | sha256sum`), for
+    /// automation and the first start. Empty: there is none.
     pub token_sha256: String,
+    /// What somebody unknown may do: `none` or `viewer` (read everything).
+    pub anonymous: Anonymous,
     /// Serve `/metrics` and `/health/*` on this address too.
     pub with_ops: bool,
     /// Compiled policies are compared with the stored configuration this often; changes are taken at once.
@@ -61,6 +64,7 @@ impl Default for ApiConfig {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             token_sha256: String::new(),
+            anonymous: Anonymous::None,
             with_ops: false,
             reconcile_interval: HumanDuration(Duration::from_secs(3)),
             request_timeout: HumanDuration(Duration::from_secs(15)),
@@ -136,6 +140,11 @@ pub(crate) struct Shared {
     pub status: StatusBoard,
     pub metrics: Metrics,
     pub token: Option<TokenHash>,
+    pub anonymous: Anonymous,
+    /// What each operation needs, from the document.
+    pub table: Table,
+    /// The OpenAPI document.
+    pub document: serde_json::Value,
     pub request_timeout: Duration,
     pub max_body: usize,
 }
@@ -157,8 +166,8 @@ pub async fn serve(
     let Deps { bus, store, ops } = deps;
     let token = TokenHash::parse(&config.token_sha256).map_err(|_| ApiError::Token)?;
     let addr = listener.local_addr().unwrap_or(config.listen);
-    if token.is_none() && !addr.ip().is_loopback() {
-        tracing::warn!(%addr, "everybody who reaches this address can read; set api.token_sha256");
+    if config.anonymous == Anonymous::Viewer && !addr.ip().is_loopback() {
+        tracing::warn!(%addr, "everybody who reaches this address can read; set api.anonymous to \"none\"");
     }
     let metrics = Metrics::new(&ops);
     let watch = bus.kv(ow_bus::Bucket::Status).watch(">").await.map_err(ApiError::Bus)?;
@@ -169,12 +178,20 @@ pub async fn serve(
     let follower = tracker.spawn(status::follow(watch, status.clone(), stop.clone()));
     let keeper = keep::Keeper { bus: bus.clone(), store: store.clone(), ops: ops.clone(), metrics: metrics.clone() };
     let keeper = tracker.spawn(keeper.run(changes, config.reconcile_interval.0, stop.clone()));
+    let document = routes::openapi();
+    let (table, faults) = Table::read(&document);
+    for fault in faults {
+        tracing::error!(error = &fault as &dyn std::error::Error, "an operation is refused to everybody");
+    }
     let shared = Arc::new(Shared {
         bus,
         store,
         status,
         metrics,
         token,
+        anonymous: config.anonymous,
+        table,
+        document,
         request_timeout: config.request_timeout.0,
         max_body: usize::try_from(config.max_body.0).unwrap_or(usize::MAX),
     });

@@ -116,6 +116,9 @@ async fn run_services(
             (Settings::Api(config), Some(listener)) => {
                 let mut config = config.clone();
                 config.with_ops = true;
+                if config.token_sha256.is_empty() && addr.ip().is_loopback() {
+                    config.anonymous = ow_api::Anonymous::Viewer;
+                }
                 let deps = ow_api::Deps { bus: bus.clone(), store: store.clone(), ops: ops.clone() };
                 tasks.spawn(async move {
                     let ended = ow_api::serve(listener, config, deps, token).await;

@@ -3,18 +3,86 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{Path, State};
 use ow_domain::incident::IncidentNumber;
 use ow_domain::{ChannelId, Severity};
 use ow_store::alarms::{IncidentFilter, IncidentRow, IncidentState};
 use serde_json::{Value, json};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::Shared;
-use crate::problem::Problem;
-use crate::query::Query;
+use crate::http::{Page, PageParams, Problem, Query, schema};
 
-const PARAMETERS: &[&str] =
-    &["state", "severity", "min_severity", "channel", "check", "include_info", "limit", "cursor"];
+pub fn routes() -> OpenApiRouter<Arc<Shared>> {
+    OpenApiRouter::default().routes(routes!(list)).routes(routes!(one))
+}
+
+/// An alarm. `evidence` and `history` come with one alarm only, not in lists.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "describes what `alarm` gives")]
+struct Alarm {
+    #[schema(example = "INC-1042")]
+    id: String,
+    number: i64,
+    state: AlarmState,
+    #[schema(schema_with = schema::severity)]
+    severity: String,
+    revision: u32,
+    channel: String,
+    channel_name: String,
+    check: String,
+    title: String,
+    #[schema(value_type = Object)]
+    subject: Value,
+    fingerprint: String,
+    message: String,
+    value: String,
+    limit: String,
+    #[schema(schema_with = schema::time)]
+    raised_at: String,
+    #[schema(schema_with = schema::time)]
+    updated_at: String,
+    #[schema(schema_with = schema::optional_time)]
+    cleared_at: Option<String>,
+    clear_reason: Option<String>,
+    indeterminate: bool,
+    event: bool,
+    info: bool,
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
+    labels: Value,
+    packager: Option<String>,
+    region: Option<String>,
+    runbook: Option<String>,
+    probe: Option<String>,
+    receivers: Vec<ToldReceiver>,
+    acked_by: Option<String>,
+    #[schema(schema_with = schema::optional_time)]
+    acked_at: Option<String>,
+    #[schema(value_type = Option<Object>)]
+    evidence: Option<Value>,
+    #[schema(value_type = Option<Vec<Object>>)]
+    history: Option<Value>,
+}
+
+#[derive(ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[allow(dead_code, reason = "describes what `alarm` gives")]
+enum AlarmState {
+    Active,
+    Cleared,
+}
+
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "describes what `alarm` gives")]
+struct ToldReceiver {
+    receiver: String,
+    kind: String,
+}
+
+/// The order of the list, for its cursors.
+const ORDER: &str = "-number";
 
 /// Which alarms are asked for; active ones when nothing is said.
 #[derive(Clone, Copy)]
@@ -36,8 +104,22 @@ impl std::str::FromStr for Asked {
     }
 }
 
-pub async fn list(State(shared): State<Arc<Shared>>, RawQuery(raw): RawQuery) -> Result<Json<Value>, Problem> {
-    let mut query = Query::new(raw.as_deref(), PARAMETERS);
+/// Alarms, newest first.
+#[utoipa::path(
+    get, path = "/api/v1/alarms", operation_id = "listAlarms",
+    params(
+        PageParams,
+        ("state" = Option<String>, Query, description = "`active` (default), `cleared` or `all`."),
+        ("severity" = Option<String>, Query, description = "Only these; several separated by commas.", example = "critical,major"),
+        ("min_severity" = Option<String>, Query, description = "This severity and worse."),
+        ("channel" = Option<String>, Query, description = "Of this channel."),
+        ("check" = Option<String>, Query, description = "Of this check."),
+        ("include_info" = Option<bool>, Query, description = "With records that nobody is told of."),
+    ),
+    responses((status = 200, description = "One page.", body = Page<Alarm>)),
+    extensions(("x-permission" = json!("read"))),
+)]
+async fn list(State(shared): State<Arc<Shared>>, mut query: Query) -> Result<Json<Page<Value>>, Problem> {
     let state = query.value("state", "active, cleared or all").unwrap_or(Asked::Active);
     let filter = IncidentFilter {
         state: match state {
@@ -49,17 +131,29 @@ pub async fn list(State(shared): State<Arc<Shared>>, RawQuery(raw): RawQuery) ->
         min_severity: query.value("min_severity", "a severity such as major"),
         channel: query.value::<ChannelId>("channel", "a channel name such as vtv3"),
         check: query.text("check"),
-        with_info: query.value("include_info", "true or false").unwrap_or(false),
-        before: query.value("cursor", "a cursor that was given with a page").map(IncidentNumber),
+        with_info: query.flag("include_info"),
+        before: query.cursor(ORDER).map(IncidentNumber),
         limit: query.limit(),
     };
     query.finish()?;
     let page = shared.store.list_incidents(&filter).await.map_err(|error| Problem::unavailable(&error))?;
-    let items: Vec<Value> = page.incidents.iter().map(alarm).collect();
-    Ok(Json(json!({"items": items, "next_cursor": page.next.map(|number| number.0.to_string())})))
+    let items = page.incidents.iter().map(alarm).collect();
+    Ok(Json(Page::new(items, page.next.map(|number| crate::http::page::encode(ORDER, &number.0)))))
 }
 
-pub async fn one(State(shared): State<Arc<Shared>>, Path(text): Path<String>) -> Result<Json<Value>, Problem> {
+/// One alarm with evidence and history.
+#[utoipa::path(
+    get, path = "/api/v1/alarms/{number}", operation_id = "getAlarm",
+    params(("number" = String, Path, description = "`1042` or `INC-1042`.")),
+    responses((status = 200, description = "The alarm.", body = Alarm)),
+    extensions(("x-permission" = json!("read"))),
+)]
+async fn one(
+    State(shared): State<Arc<Shared>>,
+    Path(text): Path<String>,
+    query: Query,
+) -> Result<Json<Value>, Problem> {
+    query.finish()?;
     let unknown = || Problem::not_found("alarm", &text);
     let number = text.strip_prefix("INC-").unwrap_or(&text).parse().map(IncidentNumber).map_err(|_| unknown())?;
     let failed = |error: ow_store::StoreError| Problem::unavailable(&error);

@@ -4,27 +4,107 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{Path, State};
 use ow_domain::config::{ConfigKind, ConfigObject};
 use ow_domain::job::StreamJob;
 use ow_domain::policy::ChannelPolicy;
 use ow_domain::verdict::Verdict;
 use ow_domain::{Severity, Slug};
 use serde_json::{Value, json};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::Shared;
-use crate::problem::Problem;
-use crate::query::Query;
+use crate::http::{Caller, Page, PageParams, Problem, Query, schema};
 
-const PARAMETERS: &[&str] =
-    &["severity", "enabled", "template", "packager", "region", "probe", "q", "limit", "cursor", "label."];
+/// The order of the list, for its cursors.
+const ORDER: &str = "name";
 
-pub async fn list(State(shared): State<Arc<Shared>>, RawQuery(raw): RawQuery) -> Result<Json<Value>, Problem> {
-    let mut query = Query::new(raw.as_deref(), PARAMETERS);
+pub fn routes() -> OpenApiRouter<Arc<Shared>> {
+    OpenApiRouter::default().routes(routes!(list)).routes(routes!(one))
+}
+
+/// A channel. `conditions`, `stream_states` and `policy` come with one channel only, not in lists.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "describes what `summary` gives")]
+struct Channel {
+    name: String,
+    display_name: String,
+    enabled: bool,
+    #[schema(value_type = Option<String>)]
+    class: Value,
+    template: Option<String>,
+    packager: Option<String>,
+    region: Option<String>,
+    labels: BTreeMap<String, String>,
+    probes: Vec<String>,
+    runbook: Option<String>,
+    #[schema(schema_with = schema::optional_time)]
+    event_start: Option<String>,
+    #[schema(schema_with = schema::optional_time)]
+    event_end: Option<String>,
+    streams: Vec<Stream>,
+    revision: u64,
+    status: Status,
+    #[schema(schema_with = schema::list_of::<ow_domain::verdict::Condition>, required = false)]
+    conditions: Value,
+    #[schema(schema_with = schema::list_of::<ow_domain::verdict::StreamState>, required = false)]
+    stream_states: Value,
+    /// The effective policy; null for a channel whose configuration gives none.
+    #[schema(value_type = Option<Object>)]
+    policy: Value,
+}
+
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "describes what `stream` gives")]
+struct Stream {
+    name: String,
+    /// `hls` or `dash`.
+    protocol: String,
+    /// Without its query, which may be secret.
+    url: String,
+    #[schema(value_type = Value)]
+    depth: Value,
+}
+
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "describes what `summary` gives")]
+struct Status {
+    #[schema(schema_with = schema::severity)]
+    severity: Severity,
+    n_conditions: usize,
+    #[schema(schema_with = schema::optional_time)]
+    as_of: Option<String>,
+    policy_revision: Option<u64>,
+}
+
+/// Channels by name, with their state.
+#[utoipa::path(
+    get, path = "/api/v1/channels", operation_id = "listChannels",
+    description = "Also `label.<name>=<value>`.",
+    params(
+        PageParams,
+        ("severity" = Option<String>, Query, description = "Only these; several separated by commas.", example = "critical,major"),
+        ("enabled" = Option<bool>, Query, description = "Enabled or disabled ones."),
+        ("template" = Option<String>, Query, description = "Of this template."),
+        ("packager" = Option<String>, Query, description = "Of this packager."),
+        ("region" = Option<String>, Query, description = "Of this region."),
+        ("probe" = Option<String>, Query, description = "Watched by this probe."),
+        ("q" = Option<String>, Query, description = "Part of the name."),
+    ),
+    responses((status = 200, description = "One page.", body = Page<Channel>)),
+    extensions(("x-permission" = json!("read")), ("x-query-prefixes" = json!(["label."]))),
+)]
+async fn list(
+    State(shared): State<Arc<Shared>>,
+    Caller(principal): Caller,
+    mut query: Query,
+) -> Result<Json<Page<Value>>, Problem> {
     let severities: Vec<Severity> = query.list("severity", "a severity such as major");
     let enabled: Option<bool> = query.value("enabled", "true or false");
-    let after: Option<Slug> = query.value("cursor", "a cursor that was given with a page");
-    let limit = query.limit() as usize;
+    let after: Option<Slug> = query.cursor(ORDER);
+    let limit = query.limit();
     let same = ["template", "packager", "region"].map(|key| (key, query.text(key)));
     let probe = query.text("probe");
     let search = query.text("q").map(|text| text.to_lowercase());
@@ -34,12 +114,12 @@ pub async fn list(State(shared): State<Arc<Shared>>, RawQuery(raw): RawQuery) ->
     let objects = shared.store.load_config().await.map_err(|error| Problem::unavailable(&error))?.objects;
     let policies = compiled(&objects);
     let mut items = Vec::new();
-    let mut next_cursor = Value::Null;
     // Sorted by name.
     for channel in objects.iter().filter(|o| o.kind == ConfigKind::Channel) {
         let spec = &channel.spec;
         let verdict = shared.status.get(channel.name.as_str());
-        let wanted = after.as_ref().is_none_or(|after| channel.name > *after)
+        let wanted = principal.sees(&channel.labels)
+            && after.as_ref().is_none_or(|after| channel.name > *after)
             && (severities.is_empty() || severities.contains(&severity(verdict.as_deref())))
             && enabled.is_none_or(|e| spec["enabled"].as_bool().unwrap_or(true) == e)
             && same.iter().all(|(key, value)| value.as_deref().is_none_or(|v| spec[*key] == v))
@@ -52,19 +132,32 @@ pub async fn list(State(shared): State<Arc<Shared>>, RawQuery(raw): RawQuery) ->
         if !wanted {
             continue;
         }
-        if items.len() == limit {
-            next_cursor = items.last().map(|item: &Value| item["name"].clone()).unwrap_or_default();
+        items.push(summary(channel, policies.get(&channel.name), verdict.as_deref()));
+        if items.len() > limit as usize {
             break;
         }
-        items.push(summary(channel, policies.get(&channel.name), verdict.as_deref()));
     }
-    Ok(Json(json!({"items": items, "next_cursor": next_cursor})))
+    Ok(Json(Page::cut(items, limit, ORDER, |item| item["name"].clone())))
 }
 
-pub async fn one(State(shared): State<Arc<Shared>>, Path(name): Path<String>) -> Result<Json<Value>, Problem> {
+/// One channel with its conditions and effective policy.
+#[utoipa::path(
+    get, path = "/api/v1/channels/{name}", operation_id = "getChannel",
+    params(("name" = String, Path, description = "Its name.")),
+    responses((status = 200, description = "The channel.", body = Channel)),
+    extensions(("x-permission" = json!("read"))),
+)]
+async fn one(
+    State(shared): State<Arc<Shared>>,
+    Caller(principal): Caller,
+    Path(name): Path<String>,
+    query: Query,
+) -> Result<Json<Value>, Problem> {
+    query.finish()?;
     let objects = shared.store.load_config().await.map_err(|error| Problem::unavailable(&error))?.objects;
     let policies = compiled(&objects);
     let channel = objects.iter().find(|o| o.kind == ConfigKind::Channel && o.name.as_str() == name);
+    let channel = channel.filter(|channel| principal.sees(&channel.labels));
     let channel = channel.ok_or_else(|| Problem::not_found("channel", &name))?;
     let verdict = shared.status.get(&name);
     let policy = policies.get(&channel.name);

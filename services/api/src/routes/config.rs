@@ -3,50 +3,85 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use ow_config::{SourceFile, Unlisted};
-use ow_domain::config::{ChangedBy, ConfigKind};
-use serde_json::{Value, json};
+use ow_domain::config::ConfigKind;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::Shared;
 use crate::apply::{ApplyError, apply_documents};
-use crate::problem::{ErrorItem, Problem};
+use crate::http::{Caller, ErrorItem, Problem, Query, TextBody};
 use crate::publish::reconcile_config;
-use crate::query::Query;
 
-/// Writing needs a token to be set: without one everybody who reaches the address could write.
-fn need_token(shared: &Shared) -> Result<(), Problem> {
-    if shared.token.is_some() {
-        return Ok(());
-    }
-    let detail = "configuration is not readable or writable over HTTP unless api.token_sha256 is set";
-    Err(Problem::new(StatusCode::FORBIDDEN, "no-token-configured", "Not allowed", detail))
+pub fn routes() -> OpenApiRouter<Arc<Shared>> {
+    OpenApiRouter::default().routes(routes!(export)).routes(routes!(apply))
 }
 
-pub async fn apply(
+#[derive(Debug, Serialize, ToSchema)]
+struct Done {
+    dry_run: bool,
+    /// Of the configuration afterwards; of now for a dry run.
+    revision: u64,
+    #[schema(value_type = Plan)]
+    plan: Value,
+}
+
+/// What was, or would be, changed. Objects are named `Kind/name`.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "describes what ow_config::Plan::to_json gives")]
+struct Plan {
+    create: Vec<String>,
+    update: Vec<Update>,
+    delete: Vec<String>,
+    unchanged: Vec<String>,
+}
+
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "describes what ow_config::Plan::to_json gives")]
+struct Update {
+    object: String,
+    fields: Vec<FieldChange>,
+}
+
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "describes what ow_config::Plan::to_json gives")]
+struct FieldChange {
+    field: String,
+    before: String,
+    after: String,
+}
+
+/// Applies YAML documents: all of them or nothing.
+#[utoipa::path(
+    post, path = "/api/v1/config:apply", operation_id = "applyConfig",
+    params(
+        ("dry_run" = Option<bool>, Query, description = "Only tell what would change."),
+        ("prune" = Option<bool>, Query, description = "Delete what is not described."),
+    ),
+    request_body(content((String = "application/yaml"), (String = "text/yaml"), (String = "application/x-yaml"), (String = "text/plain"))),
+    responses(
+        (status = 200, description = "What was, or would be, changed.", body = Done),
+        (status = 409, description = "The configuration is being changed by others."),
+    ),
+    extensions(("x-permission" = json!("config.write"))),
+)]
+async fn apply(
     State(shared): State<Arc<Shared>>,
-    RawQuery(raw): RawQuery,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Json<Value>, Problem> {
-    need_token(&shared)?;
-    let mut query = Query::new(raw.as_deref(), &["dry_run", "prune"]);
-    let dry_run = query.value("dry_run", "true or false").unwrap_or(false);
-    let prune = query.value("prune", "true or false").unwrap_or(false);
+    Caller(principal): Caller,
+    mut query: Query,
+    TextBody(text): TextBody,
+) -> Result<Json<Done>, Problem> {
+    let (dry_run, prune) = (query.flag("dry_run"), query.flag("prune"));
     query.finish()?;
-    let body = body.map_err(|rejection| {
-        let status = rejection.status();
-        Problem::new(status, "body", "The body could not be read", rejection.body_text())
-    })?;
-    let text = String::from_utf8(body.to_vec()).map_err(|_| {
-        Problem::new(StatusCode::BAD_REQUEST, "body", "The body could not be read", "the body is not UTF-8")
-    })?;
     let files = [SourceFile { name: "body".into(), text }];
     let unlisted = if prune { Unlisted::Prune } else { Unlisted::Keep };
-    let by = ChangedBy { actor: "token".into(), source: "api".into() };
+    let by = principal.changed_by("api");
     let applied = apply_documents(&shared.store, &files, unlisted, (!dry_run).then_some(&by)).await.map_err(refused)?;
     if !dry_run && !applied.plan.is_empty() {
         // The keeper does it anyway; doing it now means that the answer is the truth.
@@ -54,12 +89,17 @@ pub async fn apply(
             tracing::warn!(error = &error as &dyn std::error::Error, "applied, but not published yet");
         }
     }
-    Ok(Json(json!({"dry_run": dry_run, "revision": applied.revision, "plan": applied.plan.to_json()})))
+    Ok(Json(Done { dry_run, revision: applied.revision, plan: applied.plan.to_json() }))
 }
 
-pub async fn export(State(shared): State<Arc<Shared>>, RawQuery(raw): RawQuery) -> Result<impl IntoResponse, Problem> {
-    need_token(&shared)?;
-    let mut query = Query::new(raw.as_deref(), &["kind"]);
+/// The stored configuration as YAML documents, in a stable order.
+#[utoipa::path(
+    get, path = "/api/v1/config", operation_id = "exportConfig",
+    params(("kind" = Option<String>, Query, description = "Only these kinds, separated by commas.")),
+    responses((status = 200, description = "Documents.", body = String, content_type = "application/yaml")),
+    extensions(("x-permission" = json!("config.write"))),
+)]
+async fn export(State(shared): State<Arc<Shared>>, mut query: Query) -> Result<impl IntoResponse, Problem> {
     let kinds: Vec<ConfigKind> = query.list("kind", "Channel, Template, Receiver, Route or Probe");
     query.finish()?;
     let mut objects = shared.store.load_config().await.map_err(|error| Problem::unavailable(&error))?.objects;
@@ -68,30 +108,24 @@ pub async fn export(State(shared): State<Arc<Shared>>, RawQuery(raw): RawQuery) 
 }
 
 fn refused(error: ApplyError) -> Problem {
+    let invalid =
+        |code, detail: String| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, "Documents are not valid", detail);
     match error {
         ApplyError::Invalid(problems) => {
-            let items = problems.iter().map(|problem| ErrorItem {
-                pointer: problem.pointer.clone(),
-                code: serde_json::to_value(problem.code)
-                    .ok()
-                    .and_then(|c| c.as_str().map(str::to_owned))
-                    .unwrap_or_default(),
-                message: problem.to_string(),
+            let code = |problem: &ow_config::Problem| {
+                let code = serde_json::to_value(problem.code).unwrap_or_default();
+                code.as_str().unwrap_or_default().to_owned()
+            };
+            let items = problems.iter().map(|problem| {
+                let item = ErrorItem::new(problem.pointer.clone(), code(problem), problem.to_string());
+                if problem.example.is_empty() { item } else { item.example(problem.example.clone()) }
             });
             let detail = format!("{} problems; nothing was changed", problems.len());
-            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-documents", "Documents are not valid", detail)
-                .with(items.collect())
+            invalid("invalid-documents", detail).with(items.collect())
         }
-        ApplyError::Empty => Problem::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "no-documents",
-            "Documents are not valid",
-            "the body describes nothing; nothing was changed",
-        ),
-        ApplyError::Store(ow_store::StoreError::Conflict { .. }) => Problem::new(
-            StatusCode::CONFLICT,
+        ApplyError::Empty => invalid("no-documents", "the body describes nothing; nothing was changed".into()),
+        ApplyError::Store(ow_store::StoreError::Conflict { .. }) => Problem::conflict(
             "conflict",
-            "Changed by somebody else",
             "the configuration is being changed by others; nothing was changed, try again",
         ),
         ApplyError::Store(error) => Problem::unavailable(&error),

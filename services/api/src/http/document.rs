@@ -1,0 +1,104 @@
+//! The OpenAPI 3.1 document: what the routes say of themselves, and what holds for all of them.
+
+use std::collections::BTreeMap;
+
+use ow_domain::access::Permission;
+use serde_json::{Map, Value, json};
+use utoipa::PartialSchema;
+use utoipa::openapi::OpenApi;
+
+use crate::http::permission::X_PERMISSION;
+use crate::http::problem::{ErrorItem, PROBLEM_JSON, Problem};
+use crate::http::schema;
+
+const ABOUT: &str = "Live OTT channel monitoring. Times are RFC 3339 in UTC. Errors are problem documents (RFC 9457). \
+    `x-permission` names what an operation needs; docs/api.md tells the conventions.";
+
+/// The document that is served and committed.
+pub fn complete(from_routes: OpenApi) -> Value {
+    let mut document = serde_json::to_value(from_routes).unwrap_or_default();
+    document["info"] = json!({
+        "title": "ottwatch",
+        "version": "v1",
+        "description": ABOUT,
+        "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+    });
+    document["servers"] = json!([{"url": "/"}]);
+    let mut tags = BTreeMap::new();
+    for (path, item) in document["paths"].as_object_mut().into_iter().flatten() {
+        let tag = tag_of(path);
+        for (method, operation) in item.as_object_mut().into_iter().flatten() {
+            let tag_of_operation = tags.entry(tag.to_owned()).or_insert_with(|| json!({"name": tag}));
+            operation["tags"] = json!([tag_of_operation["name"]]);
+            complete_operation(method, path, operation);
+        }
+    }
+    document["tags"] = tags.into_values().collect();
+    document["components"]["securitySchemes"] = json!({
+        "token": {"type": "http", "scheme": "bearer", "description": "A token of a person or of the installation."},
+        "session": {"type": "apiKey", "in": "cookie", "name": "ottwatch_session", "description": "Signed in by browser."},
+    });
+    add(&mut document, "Problem", Problem::schema());
+    add(&mut document, "ErrorItem", ErrorItem::schema());
+    schema::add_domain(&mut document);
+    document
+}
+
+fn add(document: &mut Value, name: &str, schema: impl serde::Serialize) {
+    document["components"]["schemas"][name] = serde_json::to_value(schema).unwrap_or_default();
+}
+
+/// `/api/v1/alarms:ack` -> `alarms`.
+fn tag_of(path: &str) -> &str {
+    let resource = path.trim_start_matches("/api/").trim_start_matches("v1/");
+    resource.split(['/', ':']).next().unwrap_or_default()
+}
+
+/// What holds for all operations of a kind.
+fn complete_operation(method: &str, path: &str, operation: &mut Value) {
+    let permission = operation[X_PERMISSION].as_str().and_then(|word| word.parse().ok());
+    operation["security"] = match permission {
+        Some(Permission::Public) => json!([{}]),
+        // Anonymous reading is a setting.
+        Some(Permission::Read) => json!([{"token": []}, {"session": []}, {}]),
+        _ => json!([{"token": []}, {"session": []}]),
+    };
+    let has_body = operation["requestBody"].is_object();
+    let parameters = operation["parameters"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let has = |place: &str, name: Option<&str>| {
+        parameters.iter().any(|p| p["in"] == place && name.is_none_or(|name| p["name"] == name))
+    };
+    let has_precondition = has("header", Some("If-Match"));
+    let refusals = [
+        // Query parameters are strict, so that also a request without any may be wrong.
+        (400, "The request makes no sense: unknown or wrong parameters, no JSON.", true),
+        (401, "Who asks is not known.", permission != Some(Permission::Public)),
+        (403, "Who asks may not do this.", permission != Some(Permission::Public)),
+        (404, "There is no such thing, or it is not to be seen.", has("path", None)),
+        (406, "No answer in a form that is accepted.", true),
+        (412, "It was changed in between; the ETag of now is in the header.", has_precondition),
+        (413, "The body is too large.", has_body),
+        (415, "The body is of an unknown type.", has_body),
+        (422, "The body is readable and not valid; every wrong part is told.", has_body),
+        (428, "The header If-Match is missing.", has_precondition && matches!(method, "put" | "delete")),
+        (429, "Too many requests; again after Retry-After seconds.", true),
+        (503, "PostgreSQL or NATS does not answer; try again.", true),
+    ];
+    let problem = json!({PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}});
+    if !operation["responses"].is_object() {
+        operation["responses"] = Value::Object(Map::new());
+    }
+    if let Some(responses) = operation["responses"].as_object_mut() {
+        for (status, description, _) in refusals.into_iter().filter(|(_, _, applies)| *applies) {
+            let answer = json!({"description": description, "content": problem});
+            responses.entry(status.to_string()).or_insert(answer);
+        }
+        // Refusals that a route itself names are problems, too.
+        for (status, answer) in responses.iter_mut().filter(|(status, _)| status.starts_with(['4', '5'])) {
+            if answer["content"].is_null() {
+                answer["content"] = problem.clone();
+            }
+            debug_assert!(status.len() == 3, "{path}: {status}");
+        }
+    }
+}
