@@ -367,6 +367,12 @@ async fn segments_of_dash_are_fetched_once_at_their_availability_time() {
     }
     let polls = split(&seen, "timeline");
     assert!(of(&polls, ObjectKind::Mpd).count() >= 4, "the MPD is asked for by its period");
+    let clocks: Vec<_> = of(&polls, ObjectKind::Mpd).flat_map(|c| &c.time_checks).collect();
+    assert_eq!(clocks.len(), 1, "the time source is asked once in a while, and told with the MPD after it");
+    assert!(clocks[0].outcome == "200" && clocks[0].url.ends_with("/time"), "{clocks:?}");
+    let (from, to) = clocks[0].said.unwrap();
+    let slack = Span::from_secs(1);
+    assert!(from == to && from >= clocks[0].t_req + -slack && to <= clocks[0].t_end + slack, "{clocks:?}");
     assert_eq!(of(&split(&seen, "number"), ObjectKind::Mpd).count(), 1, "its period is a minute");
 }
 

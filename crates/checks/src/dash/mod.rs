@@ -1,8 +1,10 @@
 //! DASH live behaviour, across polls (CHECKS 3.7).
 
 mod ast_changed;
+mod epoch_reset;
 mod live_edge_future;
 mod live_edge_lag;
+mod number_drift;
 mod number_mapping_changed;
 mod period_gap;
 mod period_mutated;
@@ -10,12 +12,16 @@ mod period_tail_unavailable;
 mod period_tracks_missing;
 mod publishtime_not_updated;
 mod publishtime_regressed;
+mod segment_expired_early;
 mod segment_late;
 mod start_number_skew;
 mod timeline_gap;
 mod timeline_overlap;
 mod timeline_rewritten;
 mod timeline_stale;
+mod tsb_short;
+mod utctiming_skew;
+mod utctiming_unreachable;
 
 use ow_domain::Span;
 use ow_timeline::dash::{DashClass, DashTrackStep};
@@ -26,6 +32,7 @@ use crate::registry::CheckDef;
 /// In the order in which parents come before children.
 pub(crate) const CHECKS: &[&CheckDef] = &[
     &ast_changed::CHECK,
+    &epoch_reset::CHECK,
     &period_mutated::CHECK,
     &publishtime_regressed::CHECK,
     &publishtime_not_updated::CHECK,
@@ -39,7 +46,12 @@ pub(crate) const CHECKS: &[&CheckDef] = &[
     &timeline_stale::CHECK,
     &live_edge_lag::CHECK,
     &live_edge_future::CHECK,
+    &tsb_short::CHECK,
+    &utctiming_unreachable::CHECK,
+    &utctiming_skew::CHECK,
     &segment_late::CHECK,
+    &segment_expired_early::CHECK,
+    &number_drift::CHECK,
     &period_tail_unavailable::CHECK,
 ];
 

@@ -5,6 +5,7 @@ mod ast_missing;
 mod attr_missing;
 mod baseurl_unresolvable;
 mod id_missing;
+mod location_changed;
 mod mup_missing;
 mod mup_tiny;
 mod parse_error;
@@ -16,6 +17,7 @@ mod static_unexpected;
 mod timescale_missing;
 mod tsbd_invalid;
 mod utctiming_missing;
+mod utctiming_scheme;
 mod zero_attribute;
 
 use ow_dash::{Issue, IssueFamily};
@@ -38,12 +40,14 @@ pub(crate) const CHECKS: &[&CheckDef] = &[
     &mup_missing::CHECK,
     &tsbd_invalid::CHECK,
     &utctiming_missing::CHECK,
+    &utctiming_scheme::CHECK,
     &id_missing::CHECK,
     &s_duration_exceeds_max::CHECK,
     &timescale_missing::CHECK,
     &mup_tiny::CHECK,
     &schema::CHECK,
     &attr_missing::CHECK,
+    &location_changed::CHECK,
 ];
 
 /// Judges a rule of which the parser found the breaches: fails with the first, passes without one. A document that

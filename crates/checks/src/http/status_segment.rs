@@ -49,6 +49,13 @@ fn run(load: &Load<'_>, params: &Params, out: &mut Outcome) {
         out.unknown();
         return;
     }
+    // The far end of the time shift buffer has a check of its own, too: dash-segment-expired-early.
+    let of_window =
+        load.capture.promised.as_ref().and_then(|p| p.dash.as_ref()).is_some_and(|d| d.time_shift_us.is_some());
+    if load.capture.extra && of_window && matches!(load.response().map(|r| r.status), Some(404 | 410)) {
+        out.unknown();
+        return;
+    }
     // A segment of DASH that is too early is asked for until it is certainly missing (dash-segment-late).
     let gave_up = load.capture.promised.as_ref().and_then(|p| p.dash.as_ref()).is_some_and(|dash| dash.gives_up);
     if !load.capture.retry && !gave_up {

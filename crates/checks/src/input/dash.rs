@@ -23,6 +23,17 @@ pub struct MpdStep<'a> {
     pub presentation: &'a Presentation,
     /// Digest of the last accepted body.
     pub previous_digest: Option<&'a str>,
+    pub location: LocationStep<'a>,
+}
+
+/// Where the MPD sends its readers (ISO/IEC 23009-1 5.15), without queries.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LocationStep<'a> {
+    /// `Location` that was followed so far.
+    pub before: Option<&'a str>,
+    pub now: Option<&'a str>,
+    /// A followed one that failed, and how, where the entry answers now.
+    pub failed: Option<(&'a str, &'a str)>,
 }
 
 impl MpdLoad<'_> {

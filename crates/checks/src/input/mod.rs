@@ -20,11 +20,11 @@ mod xp;
 
 use crate::judge::memory::TrackMemory;
 pub use crate::judge::memory::{
-    AdEvent, AdHistory, ClockDrift, ContFault, DateRangeFault, Drift, History, MediaClock, MvpMemory, PastInit,
-    PastSegment, Placed, PlaylistHistory, RewriteVerdict, Sample, StillOpen,
+    AdEvent, AdHistory, ClockDrift, ContFault, DateRangeFault, Drift, History, MediaClock, MvpMemory, NumberDrift,
+    PastInit, PastSegment, Placed, PlaylistHistory, RewriteVerdict, Sample, StillOpen,
 };
 pub use align::{Aligned, AlignedSegment, AlignedTrack, Break, media_difference};
-pub use dash::{MpdLoad, MpdStep};
+pub use dash::{LocationStep, MpdLoad, MpdStep};
 pub use ladder::{Agreed, Delivered, DeliveryState, FLAPPING_SPAN, LadderLoad, Picture};
 pub use llhls::{ListedPart, PartBytes, PartEdge, PartLoad, PartSeen, PartsLoad, ReloadAnswer, ReloadLoad};
 pub use xp::{PresentationView, Presentations};
@@ -226,6 +226,10 @@ pub struct MediaLoad<'a> {
     pub history: Option<&'a History>,
     /// How media time runs, this segment included.
     pub clock: Option<&'a MediaClock>,
+    /// How far it begins from where its number puts it: segments of a computed list of DASH.
+    pub off_promise: Option<Span>,
+    /// The same over an hour, this segment included.
+    pub number_drift: Option<&'a NumberDrift>,
     /// All renditions of the stream.
     pub(crate) tracks: &'a BTreeMap<TrackId, TrackMemory>,
 }

@@ -120,7 +120,7 @@ impl Blind {
         if self.at.is_none_or(|at| now - at > FRESH) {
             return false;
         }
-        self.network && check.starts_with("http-")
+        self.network && (check.starts_with("http-") || check == "dash-utctiming-unreachable")
             || self.clock && has(&BY_CLOCK)
             || self.starved && has(&BY_SCHEDULE)
             || self.egress && has(&BY_BANDWIDTH)

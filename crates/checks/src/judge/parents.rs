@@ -5,6 +5,7 @@ const TIMES: &[&str] = &["mp4-tfdt-discontinuity", "mp4-tfdt-overflow"];
 
 /// Child and parents, where the child's input is not broken but its failure has been told.
 const PARENTS: &[(&str, &[&str])] = &[
+    ("dash-number-drift", &["mp4-tfdt-vs-manifest", "dash-start-number-skew", "dash-number-mapping-changed"]),
     ("http-stale-age", &["hls-stale-copy-served"]),
     ("hls-align-media-timestamp", TIMES),
     ("hls-align-segment-boundary", &["hls-align-media-timestamp", "mp4-tfdt-discontinuity", "mp4-tfdt-overflow"]),

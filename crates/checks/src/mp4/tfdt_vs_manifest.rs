@@ -4,6 +4,7 @@ use ow_domain::{Severity, Span};
 
 use crate::input::MediaLoad;
 use crate::input::mp4::{self as view, span};
+use crate::judge::memory::drift::difference;
 use crate::outcome::{Outcome, exact_seconds};
 use crate::registry::rfc;
 
@@ -92,17 +93,6 @@ fn against_mpd(
         .fact("timescale", elementary.timescale)
         .fact("S@t", promise.time)
         .fact("timescale of the MPD", promise.timescale);
-}
-
-/// Found minus promised, exact before it is rounded to microseconds.
-fn difference(found: i64, timescale: u32, promise: &DashPromise) -> Option<Span> {
-    let (ours, theirs) = (i128::from(timescale), i128::from(promise.timescale));
-    if ours == 0 || theirs == 0 {
-        return None;
-    }
-    let ticks = i128::from(found) * theirs - i128::from(promise.time) * ours;
-    let micros = ticks.checked_mul(1_000_000)? / (ours * theirs);
-    i64::try_from(micros).ok().map(Span::from_micros)
 }
 
 /// How far decode times ran away from EXTINF since the last seam.

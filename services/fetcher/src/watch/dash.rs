@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ow_domain::capture::{Exchange, ObjectKind, Promised, Track};
+use ow_domain::capture::{Exchange, ObjectKind, Promised, TimeCheck, Track};
 use ow_domain::job::{Depth, StreamJob};
 use ow_domain::{Span, Time};
 use ow_media::InitFacts;
@@ -39,6 +39,7 @@ pub(super) async fn run(channel: Arc<Channel>, stream: Arc<StreamJob>) {
         plan,
         etag: None,
         asked: None,
+        time_checks: Vec::new(),
         inits: HashMap::new(),
         key_ids: HashMap::new(),
         n_waiting: 0,
@@ -54,6 +55,8 @@ struct Watcher {
     /// Of the URL that was asked last.
     etag: Option<String>,
     asked: Option<String>,
+    /// What the time sources said, until the next request for the MPD.
+    time_checks: Vec<TimeCheck>,
     inits: HashMap<Resource, InitSlot>,
     /// Key ids that the MPD declares by Period and Representation.
     key_ids: HashMap<(String, String), Vec<String>>,
@@ -64,7 +67,7 @@ struct Watcher {
 
 enum Done {
     Mpd(Box<ManifestAnswer>),
-    Time(DashAnswer, Option<(Time, Time)>),
+    Times(Vec<TimeCheck>),
     Transfer,
 }
 
@@ -76,7 +79,7 @@ impl Watcher {
             tokio::select! {
                 Some(done) = self.requests.join_next() => match done {
                     Ok(Done::Mpd(answer)) => self.on_mpd(*answer),
-                    Ok(Done::Time(answer, said)) => self.plan.on_time(answer, said),
+                    Ok(Done::Times(checks)) => self.on_times(checks),
                     Ok(Done::Transfer) => self.n_waiting -= 1,
                     Err(error) => {
                         // A panic in a request: the state no longer knows what is in flight, so begin anew.
@@ -101,8 +104,8 @@ impl Watcher {
         if due.mpd {
             self.ask_mpd(due.location);
         }
-        if let Some(source) = due.time {
-            self.ask_time(source);
+        if !due.times.is_empty() {
+            self.ask_times(due.times);
         }
         if self.stream.depth == Depth::Manifest {
             return;
@@ -125,18 +128,32 @@ impl Watcher {
         }
         let (channel, stream, etag) = (self.channel.clone(), self.stream.clone(), self.etag.clone());
         let usual = self.plan.settings().cadence.assumed_duration;
+        let time_checks = std::mem::take(&mut self.time_checks);
         self.requests.spawn(async move {
-            let ask = Ask { etag, usual, ..manifest(&stream, ObjectKind::Mpd, url) };
+            let ask = Ask { etag, usual, time_checks, ..manifest(&stream, ObjectKind::Mpd, url) };
             Done::Mpd(Box::new(channel.manifest(ask).await))
         });
     }
 
-    fn ask_time(&mut self, source: TimeSource) {
+    fn ask_times(&mut self, sources: Vec<TimeSource>) {
         let (channel, stream) = (self.channel.clone(), self.stream.clone());
         self.requests.spawn(async move {
-            let (answer, said) = channel.time(&stream, &source).await;
-            Done::Time(answer, said)
+            let mut checks = Vec::new();
+            for source in &sources {
+                checks.extend(channel.time(&stream, source).await);
+            }
+            Done::Times(checks)
         });
+    }
+
+    /// What the sources said goes to the plan, and out with the next MPD.
+    fn on_times(&mut self, checks: Vec<TimeCheck>) {
+        let now = self.channel.now();
+        let told = checks.iter().find(|check| check.said.is_some()).or(checks.first());
+        let answer =
+            told.map_or(DashAnswer { t_req: now, t_end: now }, |c| DashAnswer { t_req: c.t_req, t_end: c.t_end });
+        self.plan.on_time(answer, told.and_then(|check| check.said));
+        self.time_checks = checks;
     }
 
     fn on_mpd(&mut self, answer: ManifestAnswer) {

@@ -483,6 +483,7 @@ pub(super) fn manifest(stream: &StreamJob, object: ObjectKind, url: String) -> A
         retry: false,
         extra: false,
         blocking: None,
+        time_checks: Vec::new(),
     }
 }
 

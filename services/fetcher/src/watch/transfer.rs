@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use ow_domain::capture::{
-    BlockingReload, Capture, Exchange, FailureKind, ManifestBody, ObjectKind, Outcome, Promised, Track,
+    BlockingReload, Capture, Exchange, FailureKind, ManifestBody, ObjectKind, Outcome, Promised, TimeCheck, Track,
 };
 use ow_domain::job::{FetchJob, StreamJob};
 use ow_domain::{Span, Time};
 use ow_hls::Variables;
 use ow_media::{InitFacts, SegmentParser};
-use ow_timeline::dash::{DashAnswer, TimeSource, early_retry};
+use ow_timeline::dash::{TimeSource, early_retry};
 use tokio::sync::{Semaphore, mpsc, watch};
 use url::Url;
 
@@ -66,6 +66,8 @@ pub(super) struct Ask<'a> {
     pub extra: bool,
     /// The answer may be held back until the playlist holds this: then `usual` is the whole time limit.
     pub blocking: Option<BlockingReload>,
+    /// What the time sources of an MPD said since the last one.
+    pub time_checks: Vec<TimeCheck>,
 }
 
 /// What came of a manifest request.
@@ -152,15 +154,12 @@ impl Channel {
     }
 
     /// Asks an HTTP time source (ISO/IEC 23009-1 5.8.4.11): between which two times it is there, and when that was
-    /// said. No capture is made.
-    pub(super) async fn time(&self, stream: &StreamJob, source: &TimeSource) -> (DashAnswer, Option<(Time, Time)>) {
+    /// said. `None` when it is none, or the budget of its host is used up. No capture is made.
+    pub(super) async fn time(&self, stream: &StreamJob, source: &TimeSource) -> Option<TimeCheck> {
         let (url, from_header) = match source {
             TimeSource::HttpHead(url) => (url, true),
             TimeSource::HttpText(url) => (url, false),
-            TimeSource::Direct(time) => {
-                let now = self.now();
-                return (DashAnswer { t_req: now, t_end: now }, Some((*time, *time)));
-            }
+            TimeSource::Direct(_) => return None,
         };
         let job = self.job();
         let ask = Ask {
@@ -176,19 +175,18 @@ impl Channel {
             retry: false,
             extra: true,
             blocking: None,
+            time_checks: Vec::new(),
         };
         let limits =
             Limits { total: TIME_LIMIT, max_body_bytes: TIME_BYTES, ..Limits::manifest(&job.limits, Duration::ZERO) };
         let request = request(&job, &ask, limits);
         let origin = origin(&request.url);
         if !self.options.budgets.take(&origin, &job.limits, ask.priority, Duration::ZERO).await {
-            let now = self.now();
-            return (DashAnswer { t_req: now, t_end: now }, None);
+            return None;
         }
         let mut body = Collect::default();
         let exchange = self.options.probe.fetch(&request, &mut body).await;
         self.options.budgets.pay(&origin, body_bytes(&exchange));
-        let answer = DashAnswer { t_req: exchange.t_req, t_end: exchange.t_end };
         let said = match exchange.status() {
             // A Date is cut to the second.
             Some(200..=299) if from_header => {
@@ -201,7 +199,18 @@ impl Channel {
                 .map(|at| (at, at)),
             _ => None,
         };
-        (answer, said)
+        let age = exchange.header("age").and_then(|age| age.trim().parse::<i64>().ok()).filter(|age| *age > 0);
+        Some(TimeCheck {
+            url: exchange.url_without_query(),
+            t_req: exchange.t_req,
+            t_end: exchange.t_end,
+            said,
+            age_us: age.map(|age| Span::from_secs(age).micros()),
+            outcome: match &exchange.outcome {
+                Outcome::Response(response) => response.status.to_string(),
+                Outcome::Failed(failure) => failure.kind.as_str().to_owned(),
+            },
+        })
     }
 
     /// Fetches a segment or init section, a second time if it fails. `patience` bounds the wait for budget.
@@ -451,7 +460,7 @@ fn capture(job: &FetchJob, ask: &Ask<'_>, exchange: Exchange) -> Capture {
         extra: ask.extra,
         late_polls: 0,
         blocking: ask.blocking,
-        time_checks: Vec::new(),
+        time_checks: ask.time_checks.clone(),
         probe_facts: None,
     }
 }

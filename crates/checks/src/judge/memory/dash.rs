@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use ow_dash::{IssueFamily, IssueKind};
+use ow_domain::capture::{Capture, Outcome, Phase};
 use ow_domain::{Span, Time, TrackId};
 use ow_timeline::dash::DashTracker;
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,46 @@ pub(crate) struct DashMemory {
     /// Digest of the last accepted body.
     pub digest: Option<String>,
     pub segments: DashSegments,
+    pub location: LocationMemory,
+}
+
+/// `Location` across polls, without queries.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct LocationMemory {
+    /// The last one that was told.
+    pub last: Option<String>,
+    /// It was followed and failed, and how.
+    pub failed: Option<(String, String)>,
+}
+
+impl LocationMemory {
+    /// Takes an answer to a request for the MPD in. Gives the `Location` that failed before, once another address answers.
+    pub fn answered(&mut self, capture: &Capture) -> Option<(String, String)> {
+        let asked = capture.exchange.url_without_query();
+        let of_location = self.last.as_ref() == Some(&asked);
+        let how = match &capture.exchange.outcome {
+            Outcome::Response(r) if r.status == 304 || capture.exchange.is_complete_success() => None,
+            // The host means us, not players.
+            Outcome::Response(r) if r.status == 429 => return None,
+            Outcome::Response(r) if r.status >= 400 => Some(r.status.to_string()),
+            Outcome::Response(_) => Some("a body that is not complete".to_owned()),
+            Outcome::Failed(f) if matches!(f.phase, Phase::Policy) => return None,
+            Outcome::Failed(f) => Some(f.kind.as_str().to_owned()),
+        };
+        match (how, of_location) {
+            (Some(how), true) => {
+                self.failed = Some((asked, how));
+                None
+            }
+            (None, true) => {
+                self.failed = None;
+                None
+            }
+            (Some(_), false) => None,
+            (None, false) => self.failed.take(),
+        }
+    }
 }
 
 /// Newest proof of segments per rendition.

@@ -8,6 +8,7 @@ use ow_domain::{Span, Time};
 use serde::{Deserialize, Serialize};
 
 use super::clock::MediaClock;
+use super::drift::{NumberDrift, off_promise};
 use super::history::{History, Sample};
 
 /// Renditions are fetched in bursts and out of order; more than this apart is no neighbour.
@@ -28,6 +29,7 @@ pub(crate) struct MediaMemory {
     past: VecDeque<PastSegment>,
     pub history: History,
     pub clock: MediaClock,
+    pub number_drift: NumberDrift,
 }
 
 /// The initialization section read last.
@@ -130,6 +132,15 @@ impl MediaMemory {
             }
         }
         self.clock.take(number, scaled(dts), step);
+    }
+
+    /// How far a segment of a computed list begins from where its number puts it; remembers it.
+    pub fn number_drift(&mut self, capture: &Capture) -> Option<Span> {
+        let promise = capture.promised.as_ref()?.dash.as_ref().filter(|p| !p.explicit && p.timescale > 0)?;
+        let main = capture.facts.as_ref()?.main().filter(|m| m.timescale > 0 && m.n_access_units > 0)?;
+        let off = matches!(main.kind, EsKind::Video | EsKind::Audio).then(|| off_promise(main, promise))??;
+        self.number_drift.take(capture.exchange.t_end, promise, off);
+        Some(off)
     }
 
     /// Another timeline began: numbers mean other segments.

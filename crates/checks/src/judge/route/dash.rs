@@ -1,13 +1,13 @@
 //! MPDs: one document, across polls, and what their segments add.
 
 use ow_dash::{Document, Mpd};
-use ow_domain::capture::Capture;
+use ow_domain::capture::{Capture, printable_url};
 use ow_domain::{Span, TrackId};
 use ow_timeline::dash::{DashObservation, DashOutcome, DashStep, Presentation};
 
 use super::{remember_track, response};
 use crate::alarms::Alarms;
-use crate::input::{BodyKind, LiveManifest, Load, MpdLoad, MpdStep};
+use crate::input::{BodyKind, LiveManifest, Load, LocationStep, MpdLoad, MpdStep};
 use crate::judge::memory::{Age, MAX_MPD_BYTES, StreamMemory, breaks_model};
 use crate::judge::run::{About, Runner};
 
@@ -21,6 +21,7 @@ pub(super) fn mpd(
 ) {
     let capture = about.capture;
     let not_modified = load.response().is_some_and(|r| r.status == 304);
+    let failed_location = stream.dash.location.answered(capture);
     let fresh = match &capture.body {
         Some(body) if load.body == BodyKind::Mpd => Some((body.text.clone(), capture.exchange.base_url().to_owned())),
         _ => None,
@@ -51,7 +52,11 @@ pub(super) fn mpd(
     };
     let step = stream.dash.tracker.step(&observation(capture, outcome));
     if step.has_mpd() {
-        judge(stream, alarms, run, about, &step, mpd, &presentation);
+        judge(stream, alarms, run, about, &step, mpd, &presentation, failed_location);
+        let location = presentation.location.as_deref().filter(|_| step.is_accepted());
+        if let Some(location) = location {
+            stream.dash.location.last = Some(printable_url(location));
+        }
     }
     if step.is_accepted() && !not_modified {
         stream.dash.text = (text.len() <= MAX_MPD_BYTES).then_some((text, url));
@@ -68,6 +73,7 @@ fn observation<'a>(capture: &'a Capture, outcome: DashOutcome<'a>) -> DashObserv
     }
 }
 
+#[expect(clippy::too_many_arguments, reason = "one call site; the parts are borrowed from three owners")]
 fn judge(
     stream: &mut StreamMemory,
     alarms: &mut Alarms,
@@ -76,6 +82,7 @@ fn judge(
     step: &DashStep,
     mpd: &Mpd,
     presentation: &Presentation,
+    failed_location: Option<(String, String)>,
 ) {
     let capture = about.capture;
     if step.is_accepted() {
@@ -102,6 +109,7 @@ fn judge(
     }
     let tracks: Vec<TrackId> = stream.tracks.keys().cloned().collect();
     let about = About { tracks: &tracks, ..*about };
+    let location = presentation.location.as_deref().map(printable_url);
     let input = MpdStep {
         capture,
         policy: run.policy(),
@@ -109,6 +117,11 @@ fn judge(
         mpd,
         presentation,
         previous_digest: stream.dash.digest.as_deref(),
+        location: LocationStep {
+            before: stream.dash.location.last.as_deref(),
+            now: location.as_deref(),
+            failed: failed_location.as_ref().map(|(url, how)| (url.as_str(), how.as_str())),
+        },
     };
     run.checks(alarms, &about, &input);
     if step.is_accepted()

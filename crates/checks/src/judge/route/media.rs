@@ -51,6 +51,8 @@ pub(super) fn media(stream: &mut StreamMemory, alarms: &mut Alarms, run: &mut Ru
         drift: None,
         history: None,
         clock: None,
+        off_promise: None,
+        number_drift: None,
         tracks: &NO_TRACKS,
     };
     if let Some(memory) = memory.filter(|_| is_segment && input.is_whole()) {
@@ -58,6 +60,7 @@ pub(super) fn media(stream: &mut StreamMemory, alarms: &mut Alarms, run: &mut Ru
         memory.media.count(capture, response.body_bytes, duration.unwrap_or(Span::ZERO));
         if input.is_sound() {
             memory.media.follow(capture);
+            input.off_promise = memory.media.number_drift(capture);
         }
     }
     if let Some(memory) = about.track.and_then(|id| stream.tracks.get(id)) {
@@ -71,6 +74,7 @@ pub(super) fn media(stream: &mut StreamMemory, alarms: &mut Alarms, run: &mut Ru
         input.drift = memory.media.drift(capture).filter(|_| is_segment);
         input.history = Some(&memory.media.history);
         input.clock = Some(&memory.media.clock);
+        input.number_drift = Some(&memory.media.number_drift);
     }
     input.tracks = &stream.tracks;
     run.checks(alarms, about, &input);

@@ -1,7 +1,7 @@
 //! What the wire did, on any `at` line: headers, phases, redirects, ranges.
 
-use ow_domain::Span;
-use ow_domain::capture::{Capture, FailedAddress, FailureKind, Outcome, Redirect};
+use ow_domain::capture::{Capture, FailedAddress, FailureKind, Outcome, Redirect, TimeCheck};
+use ow_domain::{Span, Time};
 
 use super::Words;
 
@@ -36,6 +36,9 @@ pub fn dress(capture: &mut Capture, words: &Words<'_>) {
         let (first, last) = range.split_once('-').unwrap();
         promised.byte_range = Some((first.parse().unwrap(), last.parse().unwrap()));
     }
+    if let Some(clocks) = words.options.get("clock") {
+        capture.time_checks = clocks.split(',').map(|clock| time_check(clock, capture.exchange.t_req)).collect();
+    }
     let Outcome::Response(response) = &mut capture.exchange.outcome else { return };
     for (key, value) in &words.options {
         if let Some(name) = key.strip_prefix("h.") {
@@ -50,6 +53,23 @@ pub fn dress(capture: &mut Capture, words: &Words<'_>) {
     }
     if words.has("chunked") {
         response.content_length = None;
+    }
+}
+
+/// `clock=OFFSET/TOOK/AGE,404`: how far each time source is ahead, seconds, or how it failed.
+fn time_check(text: &str, at: Time) -> TimeCheck {
+    let mut parts = text.split('/').map(|part| part.parse::<f64>().ok());
+    let offset = parts.next().flatten().filter(|offset| *offset < 400.0);
+    let took = Span::from_secs_f64(parts.next().flatten().unwrap_or(0.0));
+    let age = parts.next().flatten().map(Span::from_secs_f64);
+    let said = offset.map(|offset| at + Span::from_secs_f64(offset) - age.unwrap_or(Span::ZERO));
+    TimeCheck {
+        url: "http://o.example/time".into(),
+        t_req: at,
+        t_end: at + took,
+        said: said.map(|said| (said, said)),
+        age_us: age.map(Span::micros),
+        outcome: if said.is_some() { "200".into() } else { text.to_owned() },
     }
 }
 

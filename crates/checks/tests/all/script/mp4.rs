@@ -233,6 +233,7 @@ pub fn promise(words: &Words<'_>) -> Option<DashPromise> {
             duration: (words.number("dur").unwrap_or(6.0) * 90_000.0) as u64,
             available_at: Some(at),
             ato_us: words.number("ato").map(|ato| ow_domain::Span::from_secs_f64(ato).micros()),
+            time_shift_us: words.number("tsbd").map(|s| ow_domain::Span::from_secs_f64(s).micros()),
             n_early: int(words, "early").unwrap_or(0) as u32,
             last_early: words.number("last-early").map(|at| super::START + ow_domain::Span::from_secs_f64(at)),
             gives_up: words.has("gives-up"),

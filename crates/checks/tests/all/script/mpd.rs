@@ -49,10 +49,20 @@ pub fn mpd(words: &Words<'_>, t_end: Time) -> String {
         .unwrap_or_default();
     let content = sets(words, "s", words.has("audio"), timescale, d, None);
     periods.push_str(&format!("<Period id=\"{id}\" start=\"PT{period_start}S\"{lasts}>\n{asset}{content}</Period>\n"));
+    let location = option("location").map(|url| format!("<Location>{url}</Location>\n")).unwrap_or_default();
+    let timing = match words.number("direct") {
+        Some(ahead) => {
+            let time = t_end + Span::from_secs_f64(ahead);
+            format!("<UTCTiming schemeIdUri=\"urn:mpeg:dash:utc:direct:2014\" value=\"{time}\"/>")
+        }
+        None => {
+            "<UTCTiming schemeIdUri=\"urn:mpeg:dash:utc:http-iso:2014\" value=\"http://o.example/time\"/>".to_owned()
+        }
+    };
     format!(
         "<?xml version=\"1.0\"?>\n<MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" profiles=\"urn:mpeg:dash:profile:isoff-live:2011\"\n  \
          {root}\n  minBufferTime=\"PT{d}S\" timeShiftBufferDepth=\"PT{}S\" suggestedPresentationDelay=\"PT{}S\" maxSegmentDuration=\"PT{max}S\">\n\
-         {periods}<UTCTiming schemeIdUri=\"urn:mpeg:dash:utc:http-iso:2014\" value=\"http://o.example/time\"/>\n</MPD>\n",
+         {location}{periods}{timing}\n</MPD>\n",
         number("tsbd", 60.0),
         d * 3.0,
     )
