@@ -113,6 +113,10 @@ pub(crate) mod tests {
             runbook: None,
             probe: None,
             event: false,
+            operation: None,
+            ack: None,
+            suppressed: Vec::new(),
+            reopens: None,
         }
     }
 

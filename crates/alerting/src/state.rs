@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ow_domain::incident::{ChangeKind, IncidentNumber, Notice, ReceiverKind};
 use ow_domain::verdict::Position;
-use ow_domain::{ReceiverId, Severity};
+use ow_domain::{ReceiverId, Severity, Time};
 use serde::{Deserialize, Serialize};
 
 use crate::Plan;
@@ -27,6 +27,9 @@ pub struct OpenAlarm {
     pub told: BTreeSet<Recipient>,
     /// Not confirmed by the last verdict: nothing was heard of its subject.
     pub indeterminate: bool,
+    /// Something that `told` should hear is kept back while it is hidden.
+    #[serde(default)]
+    pub owed: bool,
 }
 
 impl OpenAlarm {
@@ -40,12 +43,26 @@ impl OpenAlarm {
     }
 }
 
+/// An alarm that somebody closed while its condition may still have been listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forced {
+    pub incident: IncidentNumber,
+    /// A check that fails after this begins a new incident.
+    pub at: Time,
+}
+
 /// All open alarms of a channel, by fingerprint.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct ChannelAlarms {
     /// Position of the last verdict acted on.
     pub acted: Option<Position>,
+    /// Counts what was done besides acting on verdicts.
+    #[serde(default)]
+    pub operations: u64,
     pub open: BTreeMap<String, OpenAlarm>,
+    /// By fingerprint, from the resolution by hand until all is seen to be well or it begins anew.
+    #[serde(default)]
+    pub forced: BTreeMap<String, Forced>,
 }
 
 impl ChannelAlarms {
@@ -57,13 +74,22 @@ impl ChannelAlarms {
             match change.kind {
                 ChangeKind::Clear => {
                     self.open.remove(fingerprint);
+                    if let (Some(crate::FORCED), Some(incident)) = (change.notice.clear_reason.as_deref(), change.incident)
+                    {
+                        self.forced.insert(fingerprint.clone(), Forced { incident, at: change.notice.at });
+                    }
                 }
                 ChangeKind::Raise | ChangeKind::Update => {
                     let Some(incident) = change.incident.or_else(|| raised.next().copied()) else { continue };
                     let mut notice = change.notice.clone();
                     notice.number = incident;
-                    let alarm =
-                        OpenAlarm { incident, notice, told: change.told.clone(), indeterminate: change.indeterminate };
+                    let alarm = OpenAlarm {
+                        incident,
+                        notice,
+                        told: change.told.clone(),
+                        indeterminate: change.indeterminate,
+                        owed: change.owed,
+                    };
                     self.open.insert(fingerprint.clone(), alarm);
                 }
             }
@@ -73,6 +99,12 @@ impl ChannelAlarms {
                 alarm.indeterminate = confirmation.indeterminate;
             }
         }
-        self.acted = Some(plan.position);
+        for fingerprint in &plan.forgotten {
+            self.forced.remove(fingerprint);
+        }
+        match plan.advance {
+            Some((position, _)) => self.acted = Some(position),
+            None => self.operations += 1,
+        }
     }
 }

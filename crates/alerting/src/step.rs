@@ -6,7 +6,18 @@ use ow_domain::incident::{ChangeKind, IncidentNumber, Notice};
 use ow_domain::verdict::{Condition, Position, Verdict};
 use ow_domain::{Severity, Time};
 
-use crate::{ChannelAlarms, OpenAlarm, Recipient, Routes};
+use crate::reassess::{reassess_one, suppressions};
+use crate::{ChannelAlarms, Mutes, OpenAlarm, Recipient, Routes};
+
+/// What decisions depend on besides the verdict and the open alarms.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    pub routes: &'a Routes,
+    /// Silences and maintenance windows in force.
+    pub mutes: &'a Mutes,
+    /// Time by the clock of whoever decides: for what runs out.
+    pub now: Time,
+}
 
 /// What a verdict means for the open alarms.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,16 +28,34 @@ pub enum Decision {
     Act(Plan),
 }
 
-/// The changes of one verdict.
+/// Changes of one channel that are done together.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
-    /// The position that was acted on before. Who carries the plan out must find it unchanged.
+    /// The position that was acted on before, and how often something else than a verdict has changed the channel.
+    /// Who carries the plan out must find both unchanged.
     pub before: Option<Position>,
-    pub position: Position,
-    pub as_of: Time,
+    pub operations: u64,
+    /// The verdict that was acted on, and the time it stands for. `None`: this is not about a verdict.
+    pub advance: Option<(Position, Time)>,
     /// Clears first, so that an alarm may end and begin anew in one plan.
     pub changes: Vec<Change>,
     pub confirmations: Vec<Confirmation>,
+    /// Alarms closed by hand that are now known to be well, or have begun anew.
+    pub forgotten: Vec<String>,
+}
+
+impl Plan {
+    /// Changes that no verdict has caused.
+    pub fn standing(state: &ChannelAlarms, changes: Vec<Change>) -> Self {
+        Self {
+            before: state.acted,
+            operations: state.operations,
+            advance: None,
+            changes,
+            confirmations: Vec::new(),
+            forgotten: Vec::new(),
+        }
+    }
 }
 
 /// One alarm is raised, changes its severity, or ends.
@@ -40,6 +69,8 @@ pub struct Change {
     pub told: BTreeSet<Recipient>,
     pub jobs: Vec<Job>,
     pub indeterminate: bool,
+    /// Something that `told` should hear is kept back while the alarm is hidden.
+    pub owed: bool,
 }
 
 impl Change {
@@ -80,7 +111,7 @@ pub struct Confirmation {
 
 /// Compares `verdict` with what is open. The same arguments give the same decision; a verdict that is not newer than
 /// the last one acted on (by epoch, then sequence) changes nothing.
-pub fn step(state: &ChannelAlarms, verdict: &Verdict, routes: &Routes) -> Decision {
+pub fn step(state: &ChannelAlarms, verdict: &Verdict, context: &Context<'_>) -> Decision {
     if state.acted.is_some_and(|acted| verdict.position <= acted) {
         return Decision::Stale;
     }
@@ -100,32 +131,59 @@ pub fn step(state: &ChannelAlarms, verdict: &Verdict, routes: &Routes) -> Decisi
     };
     for (fingerprint, alarm) in &state.open {
         match wanted.get(fingerprint.as_str()) {
-            None if blind => confirm(alarm, true),
+            None if blind => {
+                confirm(alarm, true);
+                changes.extend(reassess_one(alarm, context));
+            }
             None => changes.push(clear(alarm, verdict)),
-            Some(condition) if is_unknown(condition) => confirm(alarm, true),
+            Some(condition) if is_unknown(condition) => {
+                confirm(alarm, true);
+                changes.extend(reassess_one(alarm, context));
+            }
             // Between an alarm and a mere record there is no update: one ends and the other begins.
             Some(condition) if condition.severity.is_alarm() == alarm.is_info() => changes.push(clear(alarm, verdict)),
             Some(_) => confirm(alarm, false),
         }
     }
-    let ended: BTreeSet<String> = changes.iter().map(|c| c.notice.fingerprint.clone()).collect();
+    // Clears first.
+    changes.sort_by_key(|c| c.kind != ChangeKind::Clear);
+    let ended: BTreeSet<String> =
+        changes.iter().filter(|c| c.kind == ChangeKind::Clear).map(|c| c.notice.fingerprint.clone()).collect();
+    let mut forgotten: Vec<String> = match blind {
+        true => Vec::new(),
+        false => state.forced.keys().filter(|f| !wanted.contains_key(f.as_str())).cloned().collect(),
+    };
     for (fingerprint, condition) in wanted {
         match state.open.get(fingerprint) {
             Some(alarm) if !ended.contains(fingerprint) => {
-                if !is_unknown(condition) && condition.severity != alarm.severity() {
-                    changes.push(update(alarm, condition, verdict, routes));
+                if is_unknown(condition) {
+                } else if condition.severity != alarm.severity() {
+                    changes.push(update(alarm, condition, verdict, context));
+                } else {
+                    changes.extend(reassess_one(alarm, context));
                 }
             }
             _ if condition.severity == Severity::Indeterminate => {}
-            _ => changes.push(raise(condition, verdict, routes)),
+            _ => {
+                let forced = state.forced.get(fingerprint);
+                // Closed by hand, and no check has failed since.
+                if forced.is_some_and(|forced| condition.last_failed_at <= forced.at) {
+                    continue;
+                }
+                let mut change = raise(condition, verdict, context);
+                change.notice.reopens = forced.map(|forced| forced.incident);
+                forgotten.extend(forced.map(|_| fingerprint.to_owned()));
+                changes.push(change);
+            }
         }
     }
     Decision::Act(Plan {
         before: state.acted,
-        position: verdict.position,
-        as_of: verdict.as_of,
+        operations: state.operations,
+        advance: Some((verdict.position, verdict.as_of)),
         changes,
         confirmations,
+        forgotten,
     })
 }
 
@@ -153,8 +211,8 @@ fn is_unknown(condition: &Condition) -> bool {
     condition.indeterminate || condition.severity == Severity::Indeterminate
 }
 
-fn raise(condition: &Condition, verdict: &Verdict, routes: &Routes) -> Change {
-    let notice = Notice {
+fn raise(condition: &Condition, verdict: &Verdict, context: &Context<'_>) -> Change {
+    let mut notice = Notice {
         number: IncidentNumber(0),
         revision: 1,
         change: ChangeKind::Raise,
@@ -180,8 +238,18 @@ fn raise(condition: &Condition, verdict: &Verdict, routes: &Routes) -> Change {
         runbook: verdict.runbook.clone(),
         probe: condition.evidence.as_ref().and_then(|e| e.probe.clone()),
         event: condition.event,
+        operation: None,
+        ack: None,
+        suppressed: Vec::new(),
+        reopens: None,
     };
-    let told = if notice.severity.is_alarm() { routes.recipients(&notice) } else { BTreeSet::new() };
+    let mut told = BTreeSet::new();
+    if notice.severity.is_alarm() {
+        notice.suppressed = context.mutes.of(&notice);
+        if notice.suppressed.is_empty() {
+            told = context.routes.recipients(&notice);
+        }
+    }
     Change {
         kind: ChangeKind::Raise,
         incident: None,
@@ -189,31 +257,41 @@ fn raise(condition: &Condition, verdict: &Verdict, routes: &Routes) -> Change {
         told,
         notice,
         indeterminate: condition.indeterminate,
+        owed: false,
     }
 }
 
-fn update(alarm: &OpenAlarm, condition: &Condition, verdict: &Verdict, routes: &Routes) -> Change {
-    let fresh = raise(condition, verdict, routes);
-    let mut notice = fresh.notice;
+fn update(alarm: &OpenAlarm, condition: &Condition, verdict: &Verdict, context: &Context<'_>) -> Change {
+    let mut notice = raise(condition, verdict, context).notice;
+    let worse = condition.severity > alarm.severity();
     notice.number = alarm.incident;
     notice.revision = alarm.notice.revision.saturating_add(1);
     notice.change = ChangeKind::Update;
     notice.previous_severity = Some(alarm.severity());
     notice.raised_at = alarm.notice.raised_at;
     notice.at = verdict.as_of;
-    let mut jobs: Vec<Job> =
-        alarm.told.iter().map(|r| Job { recipient: r.clone(), change: ChangeKind::Update }).collect();
+    notice.reopens = alarm.notice.reopens;
+    notice.suppressed = suppressions(&notice, alarm, context);
+    // Who acknowledged it took something milder in hand.
+    notice.ack =
+        alarm.notice.ack.clone().filter(|ack| !worse && ack.until.is_none_or(|until| until > context.now));
     let mut told = alarm.told.clone();
-    // It has become worse: perhaps it now concerns others. A fall concerns nobody new.
-    if condition.severity > alarm.severity() {
-        let known: BTreeSet<_> = alarm.told.iter().map(|r| &r.receiver).collect();
-        let late = fresh.told.into_iter().filter(|r| !known.contains(&r.receiver));
-        for recipient in late {
-            jobs.push(Job { recipient: recipient.clone(), change: ChangeKind::Raise });
-            told.insert(recipient);
+    let mut jobs = Vec::new();
+    let hidden = !notice.suppressed.is_empty();
+    if !hidden {
+        jobs.extend(alarm.told.iter().map(|r| Job { recipient: r.clone(), change: ChangeKind::Update }));
+        // It has become worse, or is no longer hidden: perhaps it now concerns others. A fall concerns nobody new.
+        if worse || !alarm.notice.suppressed.is_empty() {
+            let known: BTreeSet<_> = alarm.told.iter().map(|r| &r.receiver).collect();
+            let late = context.routes.recipients(&notice).into_iter().filter(|r| !known.contains(&r.receiver));
+            for recipient in late {
+                jobs.push(Job { recipient: recipient.clone(), change: ChangeKind::Raise });
+                told.insert(recipient);
+            }
         }
     }
-    Change { kind: ChangeKind::Update, incident: Some(alarm.incident), notice, told, jobs, indeterminate: false }
+    let owed = hidden && !told.is_empty();
+    Change { kind: ChangeKind::Update, incident: Some(alarm.incident), notice, told, jobs, indeterminate: false, owed }
 }
 
 /// Told to exactly those who were told of the alarm, whatever the routes say now.
@@ -228,6 +306,7 @@ fn clear(alarm: &OpenAlarm, verdict: &Verdict) -> Change {
     notice.at = verdict.as_of;
     notice.cleared_at = Some(verdict.as_of);
     notice.clear_reason = verdict.retired.clone();
+    notice.operation = None;
     Change {
         kind: ChangeKind::Clear,
         incident: Some(alarm.incident),
@@ -235,5 +314,6 @@ fn clear(alarm: &OpenAlarm, verdict: &Verdict) -> Change {
         told: alarm.told.clone(),
         jobs: alarm.told.iter().map(|r| Job { recipient: r.clone(), change: ChangeKind::Clear }).collect(),
         indeterminate: false,
+        owed: false,
     }
 }

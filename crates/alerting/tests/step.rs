@@ -1,138 +1,19 @@
 //! What verdicts do to alarms: by example, and for any sequence of verdicts.
 
+mod harness;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use ow_alerting::{ChannelAlarms, Decision, Plan, Route, Routes, Target, step};
-use ow_domain::capture::Protocol;
-use ow_domain::incident::{ChangeKind, IncidentNumber, ReceiverKind};
-use ow_domain::verdict::{Condition, Position, Subject, Verdict};
-use ow_domain::{ChannelId, ReceiverId, Severity, StreamId, Time};
+use harness::{Router, condition, context, routes, verdict};
+use ow_alerting::{ChannelAlarms, Decision, Mutes, Routes, step};
+use ow_domain::Severity;
+use ow_domain::incident::ChangeKind;
+use ow_domain::verdict::{Condition, Position, Verdict};
 use proptest::prelude::*;
 
-fn condition(check: &str, severity: Severity) -> Condition {
-    let subject = Subject {
-        protocol: Some(Protocol::Hls),
-        stream: Some(StreamId::new("main").unwrap()),
-        host: None,
-        track: None,
-        reason: None,
-    };
-    Condition {
-        fingerprint: subject.fingerprint(check),
-        check: check.to_owned(),
-        title: "HLS playlist stale".to_owned(),
-        severity,
-        subject,
-        first_failed_at: Time::from_unix_micros(1_000_000),
-        raised_at: Time::from_unix_micros(2_000_000),
-        last_failed_at: Time::from_unix_micros(3_000_000),
-        count: 3,
-        value: "24.3 s".to_owned(),
-        limit: "18 s".to_owned(),
-        message: "The playlist has not changed for 24.3 s".to_owned(),
-        evidence: None,
-        indeterminate: false,
-        event: false,
-    }
-}
-
-fn verdict(epoch: i64, seq: u64, conditions: Vec<Condition>) -> Verdict {
-    Verdict {
-        channel: ChannelId::new("vtv3").unwrap(),
-        name: "VTV3".to_owned(),
-        position: Position { epoch, seq },
-        as_of: Time::from_unix_micros(i64::try_from(seq).unwrap() * 1_000_000),
-        policy_revision: 1,
-        retired: None,
-        severity: conditions.iter().map(|c| c.severity).max().unwrap_or(Severity::Cleared),
-        conditions,
-        labels: BTreeMap::new(),
-        packager: None,
-        region: None,
-        runbook: None,
-        streams: Vec::new(),
-    }
-}
-
-/// `pager` hears of major and worse, `log` of everything.
-fn routes() -> Routes {
-    let route = |matchers: &[&str], receiver: &str, go_on| Route {
-        name: receiver.to_owned(),
-        matchers: matchers.iter().map(|m| m.parse().unwrap()).collect(),
-        receivers: vec![ReceiverId::new(receiver).unwrap()],
-        go_on,
-    };
-    Routes {
-        routes: vec![route(&["severity>=major"], "pager", true), route(&[], "log", false)],
-        default_receivers: Vec::new(),
-        receivers: [("pager", ReceiverKind::Slack), ("log", ReceiverKind::Snmp)]
-            .map(|(name, kind)| {
-                (ReceiverId::new(name).unwrap(), Target { kind, min_severity: Severity::Indeterminate })
-            })
-            .into(),
-    }
-}
-
-/// A router with its database: state, numbers given, everything told.
-#[derive(Default)]
-struct Router {
-    state: ChannelAlarms,
-    n_incidents: i64,
-    told: Vec<String>,
-    /// Alarm and severity as each receiver sees them.
-    views: BTreeMap<(String, String), Severity>,
-    violations: Vec<String>,
-}
-
-impl Router {
-    fn take(&mut self, verdict: &Verdict, routes: &Routes) {
-        match step(&self.state, verdict, routes) {
-            Decision::Stale => {}
-            Decision::Act(plan) => self.carry_out(&plan),
-        }
-    }
-
-    fn carry_out(&mut self, plan: &Plan) {
-        assert_eq!(plan.before, self.state.acted);
-        let mut numbers = Vec::new();
-        for change in &plan.changes {
-            let number = change.incident.map_or_else(
-                || {
-                    self.n_incidents += 1;
-                    numbers.push(IncidentNumber(self.n_incidents));
-                    self.n_incidents
-                },
-                |number| number.0,
-            );
-            for job in &change.jobs {
-                let notice = change.notice_for(job);
-                let to = job.recipient.receiver.to_string();
-                self.told.push(format!(
-                    "{to}: {} {} INC-{number}/{} {}",
-                    notice.change, notice.check, notice.revision, notice.severity
-                ));
-                let key = (to, notice.fingerprint.clone());
-                let open = self.views.contains_key(&key);
-                let wrong = match notice.change {
-                    ChangeKind::Raise => open,
-                    ChangeKind::Update | ChangeKind::Clear => !open,
-                };
-                if wrong || change.is_info() {
-                    self.violations.push(self.told.last().cloned().unwrap_or_default());
-                }
-                match notice.change {
-                    ChangeKind::Clear => self.views.remove(&key),
-                    ChangeKind::Raise | ChangeKind::Update => self.views.insert(key, notice.severity),
-                };
-            }
-        }
-        self.state.apply(plan, &numbers);
-    }
-
-    fn restart(&mut self) {
-        let json = serde_json::to_string(&self.state).unwrap();
-        self.state = serde_json::from_str(&json).unwrap();
-    }
+/// One step without silences.
+fn judged(state: &ChannelAlarms, verdict: &Verdict) -> Decision {
+    step(state, verdict, &context(&routes(), &Mutes::default(), verdict.as_of))
 }
 
 fn check(verdicts: Vec<Verdict>, expected: &[&str]) -> Router {
@@ -223,7 +104,7 @@ fn a_retired_channel_closes_everything_with_the_reason() {
     };
     let mut router = Router::default();
     router.take(&verdict(1, 1, vec![condition("a", Minor), condition("b", Info)]), &routes());
-    let Decision::Act(plan) = step(&router.state, &retired, &routes()) else { panic!("stale") };
+    let Decision::Act(plan) = judged(&router.state, &retired) else { panic!("stale") };
     assert_eq!(plan.changes.len(), 2);
     for change in &plan.changes {
         assert_eq!(change.kind, ChangeKind::Clear);
@@ -377,10 +258,10 @@ proptest! {
         for v in &verdicts {
             router.take(v, &routes());
             let told = router.told.len();
-            prop_assert_eq!(step(&router.state, v, &routes()), Decision::Stale);
+            prop_assert_eq!(judged(&router.state, v), Decision::Stale);
             // The same list at a later position.
             let again = Verdict { position: Position { seq: v.position.seq + 1, ..v.position }, ..v.clone() };
-            let Decision::Act(plan) = step(&router.state, &again, &routes()) else { panic!("stale") };
+            let Decision::Act(plan) = judged(&router.state, &again) else { panic!("stale") };
             prop_assert!(plan.changes.is_empty(), "{:?}", plan.changes);
             prop_assert_eq!(router.told.len(), told);
         }
@@ -391,7 +272,7 @@ proptest! {
         let mut router = Router::default();
         let mut revisions: BTreeMap<i64, u32> = BTreeMap::new();
         for v in &verdicts {
-            if let Decision::Act(plan) = step(&router.state, v, &routes()) {
+            if let Decision::Act(plan) = judged(&router.state, v) {
                 let fresh = plan.changes.iter().filter(|c| c.incident.is_none()).count();
                 for change in plan.changes.iter().filter_map(|c| Some((c.incident?, c))) {
                     let before = revisions.insert(change.0.0, change.1.notice.revision);

@@ -82,6 +82,10 @@ fn notice(change: ChangeKind) -> Notice {
         runbook: None,
         probe: Some(probe()),
         event: false,
+        operation: None,
+        ack: None,
+        suppressed: Vec::new(),
+        reopens: None,
     }
 }
 

@@ -6,6 +6,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::operation::{Ack, Operation, Suppression};
 use crate::verdict::{Evidence, Subject};
 use crate::{ChannelId, ReceiverId, Severity, Time};
 
@@ -24,7 +25,7 @@ impl fmt::Display for IncidentNumber {
 #[serde(rename_all = "lowercase")]
 pub enum ChangeKind {
     Raise,
-    /// Severity changed, or the text that people act on.
+    /// Severity changed, or the text that people act on, or somebody did something about it.
     Update,
     Clear,
 }
@@ -92,6 +93,18 @@ pub struct Notice {
     /// The event kind of condition: closes by itself.
     #[serde(default)]
     pub event: bool,
+    /// What a person or a rule did, when this revision is about that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<Operation>,
+    /// Who has it in hand, after the change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ack: Option<Ack>,
+    /// Why nobody is told for now, after the change.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub suppressed: Vec<Suppression>,
+    /// The incident of the same alarm that was closed by hand before this one began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reopens: Option<IncidentNumber>,
 }
 
 impl Notice {

@@ -14,6 +14,7 @@ pub mod id;
 pub mod incident;
 pub mod job;
 pub mod ladder;
+pub mod operation;
 pub mod partition;
 pub mod policy;
 pub mod probe;

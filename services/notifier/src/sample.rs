@@ -37,6 +37,10 @@ pub fn raise() -> Notice {
         runbook: Some("https://wiki.example/stale".into()),
         probe: Some(ProbeId::new("hcm-1").unwrap()),
         event: false,
+        operation: None,
+        ack: None,
+        suppressed: Vec::new(),
+        reopens: None,
     }
 }
 
