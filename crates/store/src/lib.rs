@@ -25,3 +25,7 @@ pub use time::{from_sql_time, sql_time};
 /// Postgres notification channel on which every change of configuration is announced; the payload is the kind of
 /// entity that changed. Services re-read what they keep of it, and do so from time to time anyway.
 pub const CONFIG_CHANNEL: &str = "ottwatch_config";
+
+/// Postgres notification channel on which every change of an incident is announced, with its number as the payload;
+/// records of severity info are not.
+pub const ALARM_CHANNEL: &str = "ottwatch_alarm";

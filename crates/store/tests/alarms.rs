@@ -9,7 +9,7 @@ use ow_domain::incident::{ChangeKind, IncidentNumber, Notice, NotifyJob, Receive
 use ow_domain::verdict::{Position, Subject};
 use ow_domain::{ChannelId, ReceiverId, Severity, Time};
 use ow_store::Store;
-use ow_store::alarms::{ChangeRecord, IncidentFilter, IncidentState, OutboxMessage, StepOutcome, StepRecord, Told};
+use ow_store::alarms::{ChangeRecord, Cursor, IncidentFilter, IncidentState, OutboxMessage, StepOutcome, StepRecord, Told};
 use server::Server;
 
 fn channel() -> ChannelId {
@@ -47,6 +47,10 @@ fn notice(change: ChangeKind, severity: Severity, revision: u32, fingerprint: &s
         runbook: None,
         probe: None,
         event: false,
+        operation: None,
+        ack: None,
+        suppressed: Vec::new(),
+        reopens: None,
     }
 }
 
@@ -60,6 +64,7 @@ fn change(number: Option<IncidentNumber>, notice: Notice) -> ChangeRecord {
         publish,
         notice,
         indeterminate: false,
+        owed: false,
     }
 }
 
@@ -67,10 +72,11 @@ fn step(before: Option<u64>, seq: u64, changes: Vec<ChangeRecord>) -> StepRecord
     StepRecord {
         channel: channel(),
         before: before.map(|seq| Position { epoch: 1, seq }),
-        position: Position { epoch: 1, seq },
-        as_of: Time::from_unix_micros(5_000_000),
+        operations: 0,
+        advance: Some((Position { epoch: 1, seq }, Time::from_unix_micros(5_000_000))),
         changes,
         confirmations: Vec::new(),
+        forgotten: Vec::new(),
     }
 }
 
@@ -139,17 +145,17 @@ async fn lists_are_filtered_and_paged() {
     recorded(&store, step(None, 1, changes)).await;
     let numbers = async |filter: IncidentFilter| {
         let page = store.list_incidents(&filter).await.unwrap();
-        (page.incidents.iter().map(|i| i.number.0).collect::<Vec<_>>(), page.next.map(|n| n.0))
+        (page.incidents.iter().map(|i| i.number.0).collect::<Vec<_>>(), page.next.map(|n| n.number.0))
     };
     let active = IncidentFilter::active();
     assert_eq!(numbers(active.clone()).await, (vec![4, 3, 2, 1], None));
     assert_eq!(numbers(IncidentFilter { limit: 3, ..active.clone() }).await, (vec![4, 3, 2], Some(2)));
-    let next = IncidentFilter { limit: 3, before: Some(IncidentNumber(2)), ..active.clone() };
+    let next = IncidentFilter { limit: 3, after: Some(Cursor { key: 0, number: IncidentNumber(2) }), ..active.clone() };
     assert_eq!(numbers(next).await, (vec![1], None));
     let major = IncidentFilter { min_severity: Some(Severity::Major), ..active.clone() };
     assert_eq!(numbers(major).await, (vec![4, 3], None));
     assert_eq!(numbers(IncidentFilter { with_info: true, ..active.clone() }).await.0, [5, 4, 3, 2, 1]);
-    let other = IncidentFilter { channel: Some(ChannelId::new("other").unwrap()), ..active };
+    let other = IncidentFilter { channels: vec![ChannelId::new("other").unwrap()], ..active };
     assert_eq!(numbers(other).await, (vec![], None));
     let cleared = IncidentFilter { state: Some(IncidentState::Cleared), ..IncidentFilter::default() };
     assert_eq!(numbers(cleared).await, (vec![], None));

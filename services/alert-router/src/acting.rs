@@ -1,12 +1,13 @@
-//! One verdict: compare, record, remember.
+//! One verdict, or one look at what time and rules have changed: compare, record, remember.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ow_alerting::{ChannelAlarms, Decision, step};
+use ow_alerting::{ChannelAlarms, Context, Decision, Plan, reassess, step};
 use ow_bus::Outcome;
 use ow_domain::ChannelId;
+use ow_domain::incident::IncidentNumber;
 use ow_domain::verdict::Verdict;
 use ow_service::Health;
 use ow_store::alarms::StepOutcome;
@@ -15,7 +16,7 @@ use tokio::sync::Notify;
 
 use crate::convert::{alarms_of, record_of};
 use crate::metrics::{Metrics, VerdictOutcome};
-use crate::routes::CurrentRoutes;
+use crate::routes::CurrentRules;
 
 /// How often a channel is read again because somebody else acted on it, before the verdict is put off.
 const N_TRIES: usize = 4;
@@ -32,7 +33,7 @@ pub type Cache = HashMap<ChannelId, ChannelAlarms>;
 #[derive(Debug, Clone)]
 pub struct Acting {
     pub store: Store,
-    pub routes: CurrentRoutes,
+    pub rules: CurrentRules,
     pub health: Health,
     pub metrics: Metrics,
     /// Told when the outbox has something new.
@@ -53,7 +54,7 @@ impl Acting {
 
     async fn try_act(&self, verdict: &Verdict, cache: &mut Cache) -> Result<Outcome, StoreError> {
         let channel = &verdict.channel;
-        let Some(routes) = self.routes.borrow().clone() else {
+        let Some(rules) = self.rules.borrow().clone() else {
             return Ok(Outcome::Later(UNTIL_ROUTES));
         };
         for _ in 0..N_TRIES {
@@ -62,7 +63,8 @@ impl Acting {
                 Some(alarms) => alarms,
                 None => alarms_of(self.store.load_channel_alarms(channel).await?),
             };
-            let plan = match step(&alarms, verdict, &routes) {
+            let context = Context { routes: &rules.routes, mutes: &rules.mutes, now: crate::now() };
+            let plan = match step(&alarms, verdict, &context) {
                 Decision::Stale => {
                     cache.insert(channel.clone(), alarms);
                     self.metrics.verdict(VerdictOutcome::Stale);
@@ -72,33 +74,55 @@ impl Acting {
             };
             match self.store.record_step(&record_of(channel, &plan)).await? {
                 StepOutcome::Overtaken => {
-                    tracing::info!(%channel, "another router acted on this channel; reading it again");
+                    tracing::info!(%channel, "somebody else acted on this channel; reading it again");
                     self.metrics.verdict(VerdictOutcome::Overtaken);
                 }
                 StepOutcome::Recorded(numbers) => {
                     alarms.apply(&plan, &numbers);
                     cache.insert(channel.clone(), alarms);
                     self.metrics.verdict(VerdictOutcome::Acted);
-                    let mut raised = numbers.iter();
-                    for change in &plan.changes {
-                        let number = change.incident.or_else(|| raised.next().copied()).unwrap_or(change.notice.number);
-                        let notice = &change.notice;
-                        tracing::info!(
-                            %channel, incident = %number, change = %notice.change, severity = %notice.severity,
-                            check = notice.check, n_told = change.jobs.len(), "incident changed"
-                        );
-                        if !change.is_info() {
-                            self.metrics.change(change.kind);
-                        }
-                    }
-                    if !plan.changes.is_empty() {
-                        self.wake.notify_one();
-                    }
+                    self.tell_of(channel, &plan, &numbers);
                     return Ok(Outcome::Done);
                 }
             }
         }
         Ok(Outcome::Later(AFTER_OVERTAKEN))
+    }
+
+    /// What has run out, begun or ended by the clock, for one channel. `false`: others were faster all the time; look
+    /// again later.
+    pub async fn reassess(&self, channel: &ChannelId) -> Result<bool, StoreError> {
+        let Some(rules) = self.rules.borrow().clone() else { return Ok(false) };
+        for _ in 0..N_TRIES {
+            let alarms = alarms_of(self.store.load_channel_alarms(channel).await?);
+            let context = Context { routes: &rules.routes, mutes: &rules.mutes, now: crate::now() };
+            let Some(plan) = reassess(&alarms, &context) else { return Ok(true) };
+            if let StepOutcome::Recorded(numbers) = self.store.record_step(&record_of(channel, &plan)).await? {
+                self.tell_of(channel, &plan, &numbers);
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Log, metrics, and a sign for who sends.
+    fn tell_of(&self, channel: &ChannelId, plan: &Plan, numbers: &[IncidentNumber]) {
+        let mut raised = numbers.iter();
+        for change in &plan.changes {
+            let number = change.incident.or_else(|| raised.next().copied()).unwrap_or(change.notice.number);
+            let notice = &change.notice;
+            tracing::info!(
+                %channel, incident = %number, change = %notice.change, severity = %notice.severity,
+                check = notice.check, operation = notice.operation.as_ref().map(|o| o.kind.as_str()),
+                n_told = change.jobs.len(), "incident changed"
+            );
+            if !change.is_info() {
+                self.metrics.change(change.kind);
+            }
+        }
+        if !plan.changes.is_empty() {
+            self.wake.notify_one();
+        }
     }
 
     fn put_off(&self, error: &StoreError) -> Outcome {

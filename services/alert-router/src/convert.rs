@@ -1,6 +1,6 @@
 //! Between the values of `ow-alerting` and the rows of `ow-store`, which do not know each other.
 
-use ow_alerting::{ChannelAlarms, OpenAlarm, Plan, Recipient};
+use ow_alerting::{ChannelAlarms, Forced, OpenAlarm, Plan, Recipient};
 use ow_domain::ChannelId;
 use ow_domain::incident::NotifyJob;
 use ow_store::alarms::{ChangeRecord, ChannelRecord, StepRecord, Told};
@@ -13,10 +13,17 @@ pub fn alarms_of(record: ChannelRecord) -> ChannelAlarms {
             notice: incident.notice,
             told,
             indeterminate: incident.indeterminate,
+            owed: incident.owed,
         };
         (alarm.notice.fingerprint.clone(), alarm)
     });
-    ChannelAlarms { acted: record.acted, open: open.collect() }
+    let forced = record.forced.into_iter().map(|f| (f.fingerprint, Forced { incident: f.number, at: f.at }));
+    ChannelAlarms {
+        acted: record.acted,
+        operations: record.operations,
+        open: open.collect(),
+        forced: forced.collect(),
+    }
 }
 
 pub fn record_of(channel: &ChannelId, plan: &Plan) -> StepRecord {
@@ -37,13 +44,15 @@ pub fn record_of(channel: &ChannelId, plan: &Plan) -> StepRecord {
             .collect(),
         publish: !change.is_info(),
         indeterminate: change.indeterminate,
+        owed: change.owed,
     });
     StepRecord {
         channel: channel.clone(),
         before: plan.before,
-        position: plan.position,
-        as_of: plan.as_of,
+        operations: plan.operations,
+        advance: plan.advance,
         changes: changes.collect(),
         confirmations: plan.confirmations.iter().map(|c| (c.incident, c.indeterminate)).collect(),
+        forgotten: plan.forgotten.clone(),
     }
 }

@@ -4,7 +4,8 @@
 //! what changes, with the messages that follow, in one transaction; [`outbox`] publishes those messages afterwards, in
 //! order and again until the bus has them. So nothing is announced that is not recorded, and everything recorded is
 //! announced. A router that lost its partition without knowing is stopped by the position that the transaction
-//! compares. It refuses to know how a receiver is told. Start reading at [`run`].
+//! compares. [`sweep`] looks at what no verdict tells: acknowledgements and shelves that run out, silences that begin
+//! and end. It refuses to know how a receiver is told. Start reading at [`run`].
 
 pub mod acting;
 mod convert;
@@ -13,11 +14,13 @@ pub mod metrics;
 pub mod outbox;
 mod partition;
 pub mod routes;
+mod sweep;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use ow_bus::{Bus, BusError, PartitionedConfig, PartitionedConsumer, StreamName};
+use ow_domain::Time;
 use ow_service::{HumanDuration, Ops};
 use ow_store::{Store, StoreError};
 use serde::{Deserialize, Serialize};
@@ -96,7 +99,7 @@ pub async fn run(config: Config, deps: Deps, shutdown: CancellationToken) -> Res
     let _end = after.clone().drop_guard();
     let mut tasks: JoinSet<Result<&'static str, RunError>> = JoinSet::new();
 
-    let (follower, routes) = routes::follow(&deps.store, &deps.ops, config.reconcile_interval.0)?;
+    let (follower, rules) = routes::follow(&deps.store, &deps.ops, config.reconcile_interval.0)?;
     let stop = after.clone();
     tasks.spawn(async move {
         follower.run(stop).await;
@@ -124,7 +127,13 @@ pub async fn run(config: Config, deps: Deps, shutdown: CancellationToken) -> Res
         Ok("history")
     });
 
-    let acting = Acting { store: deps.store.clone(), routes, health: deps.ops.health.clone(), metrics, wake };
+    let acting =
+        Acting { store: deps.store.clone(), rules: rules.clone(), health: deps.ops.health.clone(), metrics, wake };
+    let (sweeper, stop) = (sweep::Sweeper::new(acting.clone(), rules), after.clone());
+    tasks.spawn(async move {
+        sweeper.run(&stop).await;
+        Ok("sweep")
+    });
     let partitions =
         PartitionedConfig { service: SERVICE.to_owned(), replica: deps.replica.clone(), stream: StreamName::Verdicts };
     let make = move |_| PartitionRouter::new(acting.clone());
@@ -154,4 +163,10 @@ pub async fn run(config: Config, deps: Deps, shutdown: CancellationToken) -> Res
 async fn drained(shutdown: &CancellationToken, limit: Duration) {
     shutdown.cancelled().await;
     tokio::time::sleep(limit).await;
+}
+
+/// UTC by the system clock.
+fn now() -> Time {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Time::from_unix_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }

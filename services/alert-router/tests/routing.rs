@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use ow_alert_router::acting::{Acting, Cache};
 use ow_alert_router::metrics::Metrics;
+use ow_alert_router::routes::{CurrentRules, Rules};
 use ow_alerting::Routes;
 use ow_bus::Outcome;
 use ow_contracts::Subject;
@@ -67,15 +68,15 @@ async fn acting(world: &World) -> Acting {
     assert!(faults.is_empty(), "{faults:?}");
     Acting {
         store: world.store.clone(),
-        routes: fixed(routes),
+        rules: fixed(routes),
         health: Ops::default().health,
         metrics: Metrics::new(&Ops::default()),
         wake: Arc::new(Notify::new()),
     }
 }
 
-fn fixed(routes: Routes) -> watch::Receiver<Option<Arc<Routes>>> {
-    watch::channel(Some(Arc::new(routes))).1
+fn fixed(routes: Routes) -> CurrentRules {
+    watch::channel(Some(Arc::new(Rules { routes, ..Rules::default() }))).1
 }
 
 #[tokio::test(flavor = "multi_thread")]

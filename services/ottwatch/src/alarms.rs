@@ -19,7 +19,7 @@ pub async fn ls(args: &AlarmsLsArgs) -> Result<Exit> {
             AlarmState::All => None,
         },
         severities: args.severity.clone(),
-        channel: args.channel.as_deref().map(ChannelId::new).transpose().context("--channel")?,
+        channels: args.channel.as_deref().map(ChannelId::new).transpose().context("--channel")?.into_iter().collect(),
         limit: args.limit,
         ..IncidentFilter::default()
     };

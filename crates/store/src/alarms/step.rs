@@ -1,14 +1,15 @@
 //! The state of a channel, and its change.
 
 use ow_domain::incident::{ChangeKind, IncidentNumber, Notice};
+use ow_domain::operation::{OperationKind, SuppressionKind};
 use ow_domain::verdict::Position;
-use ow_domain::{ChannelId, Severity};
+use ow_domain::{ChannelId, Severity, Time};
 use serde::Serialize;
 use serde_json::Value;
 use tokio_postgres::Transaction;
 
-use super::{ChangeRecord, ChannelRecord, OpenIncident, StepOutcome, StepRecord, rank};
-use crate::{Store, StoreError, sql_time};
+use super::{ChangeRecord, ChannelRecord, ForcedClear, OpenIncident, StepOutcome, StepRecord, rank};
+use crate::{ALARM_CHANNEL, Store, StoreError, from_sql_time, sql_time};
 
 /// As kept in `bigint`. Sequences of JetStream stay far below.
 fn seq(position: Position) -> i64 {
@@ -38,17 +39,19 @@ impl Store {
         let client = self.client().await?;
         // The position first: when a step comes in between, the position is too old and the next step is refused.
         let read = client
-            .prepare_cached("SELECT epoch, seq FROM channel_progress WHERE channel = $1")
+            .prepare_cached("SELECT epoch, seq, operations FROM channel_progress WHERE channel = $1")
             .await
             .map_err(StoreError::query("to prepare reading the progress of a channel"))?;
         let row = client
             .query_opt(&read, &[&channel.as_str()])
             .await
             .map_err(StoreError::query("to read the progress of a channel"))?;
+        let operations = row.as_ref().map_or(0, |row| row.get::<_, i64>(2).unsigned_abs());
         let acted = row.map(|row| Position { epoch: row.get(0), seq: row.get::<_, i64>(1).unsigned_abs() });
         let read = client
             .prepare_cached(
-                "SELECT number, notice, receivers, indeterminate FROM incident WHERE channel = $1 AND state = 'open'",
+                "SELECT number, notice, receivers, indeterminate, owed FROM incident
+                 WHERE channel = $1 AND state = 'open'",
             )
             .await
             .map_err(StoreError::query("to prepare reading the open incidents of a channel"))?;
@@ -64,9 +67,23 @@ impl Store {
                 notice: serde_json::from_value(row.get(1)).map_err(corrupt)?,
                 told: serde_json::from_value(row.get(2)).map_err(corrupt)?,
                 indeterminate: row.get(3),
+                owed: row.get(4),
             });
         }
-        Ok(ChannelRecord { acted, open })
+        let read = client
+            .prepare_cached("SELECT fingerprint, incident, at FROM forced_clear WHERE channel = $1")
+            .await
+            .map_err(StoreError::query("to prepare reading what was closed by hand"))?;
+        let rows = client
+            .query(&read, &[&channel.as_str()])
+            .await
+            .map_err(StoreError::query("to read what was closed by hand"))?;
+        let forced = rows.iter().map(|row| ForcedClear {
+            fingerprint: row.get(0),
+            number: IncidentNumber(row.get(1)),
+            at: from_sql_time(row.get(2)),
+        });
+        Ok(ChannelRecord { acted, operations, open, forced: forced.collect() })
     }
 
     /// Does all of `step` or nothing. When the answer is lost (the connection breaks during commit), read the channel
@@ -74,30 +91,35 @@ impl Store {
     #[tracing::instrument(skip_all, fields(channel = %step.channel, n_changes = step.changes.len()))]
     pub async fn record_step(&self, step: &StepRecord) -> Result<StepOutcome, StoreError> {
         let mut client = self.client().await?;
-        let advance = client
-            .prepare_cached(
+        let sql = match step.advance {
+            Some(_) => {
                 "INSERT INTO channel_progress AS p (channel, epoch, seq, as_of) VALUES ($1, $2, $3, $4)
                  ON CONFLICT (channel) DO UPDATE SET epoch = $2, seq = $3, as_of = $4, acted_at = now()
-                 WHERE p.epoch = $5 AND p.seq = $6",
-            )
+                 WHERE p.epoch = $5 AND p.seq = $6 AND p.operations = $7"
+            }
+            None => {
+                "UPDATE channel_progress SET operations = operations + 1
+                 WHERE channel = $1 AND epoch = $2 AND seq = $3 AND operations = $4"
+            }
+        };
+        let fence = client
+            .prepare_cached(sql)
             .await
             .map_err(StoreError::query("to prepare the progress of a channel"))?;
         let transaction = client.transaction().await.map_err(StoreError::query("to begin a step"))?;
         // Takes the lock of the channel's row: a second writer waits here and is refused when the first has committed.
-        let n_rows = transaction
-            .execute(
-                &advance,
-                &[
-                    &step.channel.as_str(),
-                    &step.position.epoch,
-                    &seq(step.position),
-                    &sql_time(step.as_of),
-                    &step.before.map(|p| p.epoch),
-                    &step.before.map(seq),
-                ],
-            )
-            .await
-            .map_err(StoreError::query("to advance a channel"))?;
+        let (channel, operations) = (step.channel.as_str(), i64::try_from(step.operations).unwrap_or(i64::MAX));
+        let before = (step.before.map(|p| p.epoch), step.before.map(seq));
+        let n_rows = match step.advance {
+            Some((to, as_of)) => {
+                let (epoch, to, as_of) = (to.epoch, seq(to), sql_time(as_of));
+                transaction
+                    .execute(&fence, &[&channel, &epoch, &to, &as_of, &before.0, &before.1, &operations])
+                    .await
+            }
+            None => transaction.execute(&fence, &[&channel, &before.0, &before.1, &operations]).await,
+        }
+        .map_err(StoreError::query("to advance a channel"))?;
         if n_rows == 0 {
             return Ok(StepOutcome::Overtaken);
         }
@@ -124,6 +146,15 @@ impl Store {
                 .await
                 .map_err(StoreError::query("to mark an incident"))?;
         }
+        if !step.forgotten.is_empty() {
+            transaction
+                .execute("DELETE FROM forced_clear WHERE channel = $1 AND fingerprint = ANY ($2)", &[
+                    &channel,
+                    &step.forgotten,
+                ])
+                .await
+                .map_err(StoreError::query("to forget what was closed by hand"))?;
+        }
         transaction.commit().await.map_err(StoreError::query("to commit a step"))?;
         Ok(StepOutcome::Recorded(numbers))
     }
@@ -144,8 +175,8 @@ async fn insert(transaction: &Transaction<'_>, change: &ChangeRecord) -> Result<
     transaction
         .execute(
             "INSERT INTO incident (number, channel, fingerprint, check_id, severity, severity_rank, state, revision, info,
-                 raised_at, updated_at, indeterminate, notice, receivers)
-             OVERRIDING SYSTEM VALUE VALUES ($1, $2, $3, $4, $5, $6, 'open', $7, $8, $9, $10, $11, $12, $13)",
+                 raised_at, updated_at, indeterminate, notice, receivers, suppressed)
+             OVERRIDING SYSTEM VALUE VALUES ($1, $2, $3, $4, $5, $6, 'open', $7, $8, $9, $10, $11, $12, $13, $14)",
             &[
                 &number,
                 &notice.channel.as_str(),
@@ -160,6 +191,7 @@ async fn insert(transaction: &Transaction<'_>, change: &ChangeRecord) -> Result<
                 &change.indeterminate,
                 &json(&numbered(notice, IncidentNumber(number)))?,
                 &json(&change.told)?,
+                &!notice.suppressed.is_empty(),
             ],
         )
         .await
@@ -175,13 +207,15 @@ async fn update(
 ) -> Result<bool, StoreError> {
     let notice = &change.notice;
     let over = notice.change == ChangeKind::Clear;
+    let ack = notice.ack.as_ref();
     // A cleared incident keeps the severity it had.
     let severity = if over { notice.previous_severity.unwrap_or(Severity::Indeterminate) } else { notice.severity };
     let n_rows = transaction
         .execute(
             "UPDATE incident SET severity = $2, severity_rank = $3, revision = $4, updated_at = $5, notice = $6,
                  receivers = $7, indeterminate = $8, state = CASE WHEN $9 THEN 'cleared' ELSE 'open' END,
-                 cleared_at = $10, clear_reason = $11
+                 cleared_at = $10, clear_reason = $11, acked_by = $12, acked_at = $13, ack_note = $14, ack_until = $15,
+                 suppressed = $16, owed = $17, due_at = $18
              WHERE number = $1 AND state = 'open' AND revision = $4 - 1",
             &[
                 &number.0,
@@ -195,11 +229,34 @@ async fn update(
                 &over,
                 &notice.cleared_at.map(sql_time),
                 &notice.clear_reason,
+                &ack.map(|a| &a.by),
+                &ack.map(|a| sql_time(a.at)),
+                &ack.and_then(|a| a.note.as_ref()),
+                &ack.and_then(|a| a.until).map(sql_time),
+                &!notice.suppressed.is_empty(),
+                &change.owed,
+                &due_at(notice).filter(|_| !over).map(sql_time),
             ],
         )
         .await
         .map_err(StoreError::query("to change an incident"))?;
+    if over && notice.operation.as_ref().is_some_and(|o| o.kind == OperationKind::Resolve) {
+        transaction
+            .execute(
+                "INSERT INTO forced_clear (channel, fingerprint, incident, at) VALUES ($1, $2, $3, $4)
+                 ON CONFLICT (channel, fingerprint) DO UPDATE SET incident = $3, at = $4",
+                &[&notice.channel.as_str(), &notice.fingerprint, &number.0, &sql_time(notice.at)],
+            )
+            .await
+            .map_err(StoreError::query("to remember what was closed by hand"))?;
+    }
     Ok(n_rows == 1)
+}
+
+/// When something about it runs out: the acknowledgement or the shelf.
+fn due_at(notice: &Notice) -> Option<Time> {
+    let shelves = notice.suppressed.iter().filter(|s| s.kind == SuppressionKind::Shelved).filter_map(|s| s.until);
+    shelves.chain(notice.ack.as_ref().and_then(|ack| ack.until)).min()
 }
 
 /// The line of the event log, and the messages in the outbox.
@@ -209,18 +266,21 @@ async fn log_and_promise(
     number: IncidentNumber,
 ) -> Result<(), StoreError> {
     let notice = numbered(&change.notice, number);
+    let operation = notice.operation.as_ref();
     transaction
         .execute(
-            "INSERT INTO alarm_event (incident, revision, change, old_severity, new_severity, cause, at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            "INSERT INTO alarm_event (incident, revision, change, old_severity, new_severity, cause, at, actor, until)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, coalesce($8, 'alert-router'), $9)",
             &[
                 &number.0,
                 &revision(&notice),
-                &notice.change.as_str(),
+                &operation.map_or(notice.change.as_str(), |o| o.kind.as_str()),
                 &notice.previous_severity.map(Severity::as_str),
                 &notice.severity.as_str(),
-                &notice.clear_reason,
+                &operation.map_or(notice.clear_reason.as_ref(), |o| o.note.as_ref()).map(|text| text.replace('\0', "\u{fffd}")),
                 &sql_time(notice.at),
+                &operation.map(|o| &o.by),
+                &operation.and_then(|o| o.until).map(sql_time),
             ],
         )
         .await
@@ -247,6 +307,12 @@ async fn log_and_promise(
             )
             .await
             .map_err(StoreError::query("to fill the outbox"))?;
+    }
+    if change.publish {
+        transaction
+            .execute("SELECT pg_notify($1, $2)", &[&ALARM_CHANNEL, &number.0.to_string()])
+            .await
+            .map_err(StoreError::query("to announce a change"))?;
     }
     Ok(())
 }
