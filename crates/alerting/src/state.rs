@@ -74,7 +74,8 @@ impl ChannelAlarms {
             match change.kind {
                 ChangeKind::Clear => {
                     self.open.remove(fingerprint);
-                    if let (Some(crate::FORCED), Some(incident)) = (change.notice.clear_reason.as_deref(), change.incident)
+                    if let (Some(crate::FORCED), Some(incident)) =
+                        (change.notice.clear_reason.as_deref(), change.incident)
                     {
                         self.forced.insert(fingerprint.clone(), Forced { incident, at: change.notice.at });
                     }

@@ -273,8 +273,7 @@ fn update(alarm: &OpenAlarm, condition: &Condition, verdict: &Verdict, context: 
     notice.reopens = alarm.notice.reopens;
     notice.suppressed = suppressions(&notice, alarm, context);
     // Who acknowledged it took something milder in hand.
-    notice.ack =
-        alarm.notice.ack.clone().filter(|ack| !worse && ack.until.is_none_or(|until| until > context.now));
+    notice.ack = alarm.notice.ack.clone().filter(|ack| !worse && ack.until.is_none_or(|until| until > context.now));
     let mut told = alarm.told.clone();
     let mut jobs = Vec::new();
     let hidden = !notice.suppressed.is_empty();

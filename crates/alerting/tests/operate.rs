@@ -5,9 +5,9 @@ mod harness;
 use harness::{Router, condition, context, routes, verdict};
 use ow_alerting::{MAX_SHELF, Mute, Mutes, Order, Plan, Refused, operate, reassess};
 use ow_domain::Severity::{self, Critical, Info, Major, Minor};
+use ow_domain::Time;
 use ow_domain::operation::{OperationKind, Suppression, SuppressionKind};
 use ow_domain::verdict::Condition;
-use ow_domain::Time;
 use proptest::prelude::*;
 
 fn at(seconds: i64) -> Time {
@@ -16,12 +16,7 @@ fn at(seconds: i64) -> Time {
 
 fn silence(name: &str, matcher: &str) -> Mutes {
     Mutes(vec![Mute {
-        suppression: Suppression {
-            kind: SuppressionKind::Silence,
-            by: name.to_owned(),
-            until: None,
-            note: None,
-        },
+        suppression: Suppression { kind: SuppressionKind::Silence, by: name.to_owned(), until: None, note: None },
         matchers: vec![matcher.parse().unwrap()],
         groups: Vec::new(),
     }])
@@ -246,11 +241,7 @@ fn orders_that_make_no_sense_are_refused() {
     for (check, order, expected) in [
         ("a", ack(Some(10)), past(10)),
         ("a", shelve(3), past(3)),
-        (
-            "a",
-            shelve(10 + 8 * 3600 + 1),
-            Refused::TooLong { until: at(10 + 8 * 3600 + 1), latest: at(10) + MAX_SHELF },
-        ),
+        ("a", shelve(10 + 8 * 3600 + 1), Refused::TooLong { until: at(10 + 8 * 3600 + 1), latest: at(10) + MAX_SHELF }),
         ("a", Order::Note { note: " ".to_owned() }, Refused::NoteMissing),
         ("a", Order::Resolve { note: String::new() }, Refused::NoteMissing),
         ("a", Order::Note { note: "x".repeat(2001) }, Refused::NoteTooLong),

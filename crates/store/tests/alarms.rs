@@ -9,7 +9,9 @@ use ow_domain::incident::{ChangeKind, IncidentNumber, Notice, NotifyJob, Receive
 use ow_domain::verdict::{Position, Subject};
 use ow_domain::{ChannelId, ReceiverId, Severity, Time};
 use ow_store::Store;
-use ow_store::alarms::{ChangeRecord, Cursor, IncidentFilter, IncidentState, OutboxMessage, StepOutcome, StepRecord, Told};
+use ow_store::alarms::{
+    ChangeRecord, Cursor, IncidentFilter, IncidentState, OutboxMessage, StepOutcome, StepRecord, Told,
+};
 use server::Server;
 
 fn channel() -> ChannelId {

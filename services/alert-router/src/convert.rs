@@ -18,12 +18,7 @@ pub fn alarms_of(record: ChannelRecord) -> ChannelAlarms {
         (alarm.notice.fingerprint.clone(), alarm)
     });
     let forced = record.forced.into_iter().map(|f| (f.fingerprint, Forced { incident: f.number, at: f.at }));
-    ChannelAlarms {
-        acted: record.acted,
-        operations: record.operations,
-        open: open.collect(),
-        forced: forced.collect(),
-    }
+    ChannelAlarms { acted: record.acted, operations: record.operations, open: open.collect(), forced: forced.collect() }
 }
 
 pub fn record_of(channel: &ChannelId, plan: &Plan) -> StepRecord {

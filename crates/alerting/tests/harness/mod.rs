@@ -142,4 +142,3 @@ impl Router {
         self.state = serde_json::from_str(&json).unwrap();
     }
 }
-

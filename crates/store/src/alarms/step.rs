@@ -102,10 +102,8 @@ impl Store {
                  WHERE channel = $1 AND epoch = $2 AND seq = $3 AND operations = $4"
             }
         };
-        let fence = client
-            .prepare_cached(sql)
-            .await
-            .map_err(StoreError::query("to prepare the progress of a channel"))?;
+        let fence =
+            client.prepare_cached(sql).await.map_err(StoreError::query("to prepare the progress of a channel"))?;
         let transaction = client.transaction().await.map_err(StoreError::query("to begin a step"))?;
         // Takes the lock of the channel's row: a second writer waits here and is refused when the first has committed.
         let (channel, operations) = (step.channel.as_str(), i64::try_from(step.operations).unwrap_or(i64::MAX));
@@ -113,9 +111,7 @@ impl Store {
         let n_rows = match step.advance {
             Some((to, as_of)) => {
                 let (epoch, to, as_of) = (to.epoch, seq(to), sql_time(as_of));
-                transaction
-                    .execute(&fence, &[&channel, &epoch, &to, &as_of, &before.0, &before.1, &operations])
-                    .await
+                transaction.execute(&fence, &[&channel, &epoch, &to, &as_of, &before.0, &before.1, &operations]).await
             }
             None => transaction.execute(&fence, &[&channel, &before.0, &before.1, &operations]).await,
         }
@@ -148,10 +144,10 @@ impl Store {
         }
         if !step.forgotten.is_empty() {
             transaction
-                .execute("DELETE FROM forced_clear WHERE channel = $1 AND fingerprint = ANY ($2)", &[
-                    &channel,
-                    &step.forgotten,
-                ])
+                .execute(
+                    "DELETE FROM forced_clear WHERE channel = $1 AND fingerprint = ANY ($2)",
+                    &[&channel, &step.forgotten],
+                )
                 .await
                 .map_err(StoreError::query("to forget what was closed by hand"))?;
         }
@@ -277,7 +273,9 @@ async fn log_and_promise(
                 &operation.map_or(notice.change.as_str(), |o| o.kind.as_str()),
                 &notice.previous_severity.map(Severity::as_str),
                 &notice.severity.as_str(),
-                &operation.map_or(notice.clear_reason.as_ref(), |o| o.note.as_ref()).map(|text| text.replace('\0', "\u{fffd}")),
+                &operation
+                    .map_or(notice.clear_reason.as_ref(), |o| o.note.as_ref())
+                    .map(|text| text.replace('\0', "\u{fffd}")),
                 &sql_time(notice.at),
                 &operation.map(|o| &o.by),
                 &operation.and_then(|o| o.until).map(sql_time),

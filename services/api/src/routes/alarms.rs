@@ -129,16 +129,17 @@ async fn list(State(shared): State<Arc<Shared>>, mut query: Query) -> Result<Jso
         },
         severities: query.list::<Severity>("severity", "a severity such as major"),
         min_severity: query.value("min_severity", "a severity such as major"),
-        channel: query.value::<ChannelId>("channel", "a channel name such as vtv3"),
-        check: query.text("check"),
+        channels: query.list::<ChannelId>("channel", "a channel name such as vtv3"),
+        checks: query.list("check", "the id of a check"),
         with_info: query.flag("include_info"),
-        before: query.cursor(ORDER).map(IncidentNumber),
+        after: query.cursor(ORDER),
         limit: query.limit(),
+        ..IncidentFilter::default()
     };
     query.finish()?;
     let page = shared.store.list_incidents(&filter).await.map_err(|error| Problem::unavailable(&error))?;
     let items = page.incidents.iter().map(alarm).collect();
-    Ok(Json(Page::new(items, page.next.map(|number| crate::http::page::encode(ORDER, &number.0)))))
+    Ok(Json(Page::new(items, page.next.map(|place| crate::http::page::encode(ORDER, &place)))))
 }
 
 /// One alarm with evidence and history.
