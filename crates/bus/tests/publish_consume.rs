@@ -308,3 +308,55 @@ async fn no_server_is_an_error_after_the_wait() {
     let error = Bus::connect(config).await.unwrap_err();
     assert!(matches!(error, BusError::Connect { .. }), "{error:?}");
 }
+
+#[tokio::test]
+async fn dead_letters_are_read_sent_again_and_thrown_away() {
+    let bus = test_bus().await.unwrap();
+    let handler = Arc::new(Scripted::new(|number, _| match number {
+        1..=3 => Outcome::Reject(format!("no {number}")),
+        _ => Outcome::Done,
+    }));
+    let everything = |_: &ow_bus::BuriedLetter| true;
+    assert_eq!(bus.dead_letters(None, 10, everything).await.unwrap(), Default::default());
+    let (stop, consuming) = consume(&bus, spec(), &handler);
+    for number in 1..=3 {
+        bus.publish(&delivery(number)).await.unwrap();
+    }
+    let all = async || bus.dead_letters(None, 10, everything).await.unwrap().letters;
+    eventually("three letters", DEADLINE, || async { all().await.len() == 3 }).await;
+    stop.cancel();
+    consuming.await.unwrap();
+
+    let numbers: Vec<u64> = all().await.iter().map(|letter| letter.number).collect();
+    assert_eq!(numbers, [3, 2, 1], "newest first");
+    let page = bus.dead_letters(None, 2, everything).await.unwrap();
+    assert_eq!((page.letters.len(), page.next), (2, Some(2)));
+    let page = bus.dead_letters(page.next, 2, everything).await.unwrap();
+    assert_eq!((page.letters.len(), page.next), (1, None));
+    let one = page.letters[0].clone();
+    let about = one.decode::<Delivery>().unwrap().number.0;
+    assert_eq!(one.letter.reason, format!("no {about}"));
+    assert!(one.body().unwrap().contains("\"receiver\":\"noc\""));
+    let chosen = bus.dead_letters(None, 10, |letter| letter.number == 2).await.unwrap();
+    assert_eq!((chosen.letters.len(), chosen.next), (1, None));
+
+    // Its id is still remembered; it comes back as a new one all the same.
+    let published = bus.retry_letter(&one).await.unwrap().unwrap();
+    assert!(!published.duplicate);
+    assert_eq!(bus.dead_letter(1).await.unwrap(), None);
+    let seen = Arc::new(Scripted::new(|_, _| Outcome::Done));
+    let (stop, consuming) = consume(&bus, ConsumerSpec { durable: "second".into(), only_new: false, ..spec() }, &seen);
+    eventually("once more", DEADLINE, || async {
+        seen.seen().iter().filter(|(number, _)| *number == about).count() == 2
+    })
+    .await;
+    stop.cancel();
+    consuming.await.unwrap();
+
+    assert!(bus.discard_letter(2).await.unwrap());
+    assert!(!bus.discard_letter(2).await.unwrap(), "it is gone");
+    assert!(!bus.discard_letter(99).await.unwrap());
+    assert_eq!(all().await.len(), 1);
+    let again = [bus.publish_again(&delivery(3), 1).await.unwrap(), bus.publish_again(&delivery(3), 1).await.unwrap()];
+    assert!(!again[0].duplicate && again[1].duplicate);
+}

@@ -56,6 +56,9 @@ CREATE INDEX incident_told ON incident (number DESC) WHERE NOT info;
 CREATE INDEX incident_cleared ON incident (number DESC) WHERE state = 'cleared' AND NOT info;
 CREATE INDEX incident_severity ON incident (severity_rank, number DESC) WHERE NOT info;
 
+-- How often somebody had it sent again.
+ALTER TABLE delivery ADD COLUMN resends integer NOT NULL DEFAULT 0;
+
 -- Lists of deliveries: newest first, and the same of one receiver or one outcome.
 CREATE INDEX delivery_newest ON delivery (first_at, incident, revision, receiver);
 CREATE INDEX delivery_of_receiver ON delivery (receiver, first_at, incident, revision);
@@ -64,3 +67,4 @@ DROP INDEX delivery_failed;
 
 -- Loads of a channel by time, whichever manifest.
 CREATE INDEX manifest_load_channel ON manifest_load (channel, at);
+CREATE INDEX manifest_load_digest ON manifest_load (digest) WHERE digest IS NOT NULL;

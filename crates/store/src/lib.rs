@@ -15,6 +15,7 @@ pub mod manifests;
 pub mod measures;
 pub mod partitions;
 mod pool;
+mod scope;
 mod time;
 
 pub use error::{Retry, StoreError};

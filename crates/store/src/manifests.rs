@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use ow_domain::access::LabelScope;
 use ow_domain::capture::ObjectKind;
 use ow_domain::{ChannelId, Span, Time};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio_postgres::Row;
 
-use crate::{Store, StoreError, from_sql_time, sql_time};
+use crate::{Store, StoreError, from_sql_time, scope, sql_time};
 
 /// zstd level: manifests are small and written once.
 const LEVEL: i32 = 3;
@@ -84,6 +85,25 @@ pub struct ManifestFilter {
     /// `mvp`, `media-playlist` or `mpd`.
     pub object: Option<String>,
     pub probe: Option<String>,
+}
+
+/// Place of a load in the list of a channel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoadKey {
+    pub at: Time,
+    pub stream: String,
+    pub object: String,
+    /// Empty: none.
+    pub track: String,
+    pub probe: String,
+}
+
+impl StoredLoad {
+    pub fn key(&self) -> LoadKey {
+        let track = self.track.clone().unwrap_or_default();
+        let (stream, object, probe) = (self.stream.clone(), self.object.clone(), self.probe.clone());
+        LoadKey { at: self.at, stream, object, track, probe }
+    }
 }
 
 /// What was deleted.
@@ -260,6 +280,88 @@ impl Store {
             .await
             .map_err(StoreError::query("to read manifest loads"))?;
         Ok(rows.iter().map(load_of).collect())
+    }
+
+    /// Loads of a channel from `from` (included) to `to` (not included), by time; at most `limit` + 1, where one more
+    /// tells that there is a next page. `after`: behind this one.
+    pub async fn page_of_loads(
+        &self,
+        channel: &ChannelId,
+        (from, to): (Time, Time),
+        filter: &ManifestFilter,
+        after: Option<&LoadKey>,
+        limit: u32,
+    ) -> Result<Vec<StoredLoad>, StoreError> {
+        let at_least = after.map_or(from, |key| key.at.max(from));
+        let client = self.client().await?;
+        let statement = client
+            .prepare_cached(
+                "SELECT * FROM manifest_load
+                 WHERE channel = $1 AND at >= $2 AND at < $3
+                   AND ($4::text IS NULL OR stream = $4) AND ($5::text IS NULL OR track = $5)
+                   AND ($6::text IS NULL OR object = $6) AND ($7::text IS NULL OR probe = $7)
+                   AND ($8::text IS NULL OR (at, stream, object, track, probe) > ($2, $8, $9, $10, $11))
+                 ORDER BY at, stream, object, track, probe LIMIT $12",
+            )
+            .await
+            .map_err(StoreError::query("to prepare the list of manifest loads"))?;
+        let rows = client
+            .query(
+                &statement,
+                &[
+                    &channel.as_str(),
+                    &sql_time(at_least),
+                    &sql_time(to),
+                    &filter.stream,
+                    &filter.track,
+                    &filter.object,
+                    &filter.probe,
+                    // A key from before `from` ends nothing.
+                    &after.filter(|key| key.at >= from).map(|key| key.stream.as_str()),
+                    &after.map(|key| key.object.as_str()),
+                    &after.map(|key| key.track.as_str()),
+                    &after.map(|key| key.probe.as_str()),
+                    &(i64::from(limit) + 1),
+                ],
+            )
+            .await
+            .map_err(StoreError::query("to list manifest loads"))?;
+        Ok(rows.iter().map(load_of).collect())
+    }
+
+    /// The text of a body by its SHA-256 (64 hex digits), if it was served by a channel that the scope admits, with
+    /// whether bytes of it were replaced. `None` when there is none, or the digest is none.
+    pub async fn manifest_in_scope(
+        &self,
+        digest: &str,
+        scope: Option<&LabelScope>,
+    ) -> Result<Option<(String, bool)>, StoreError> {
+        let Some(digest) = from_hex(digest) else { return Ok(None) };
+        let sql = format!(
+            "SELECT body, text_bytes, lossy FROM manifest_body b WHERE digest = $1
+             AND ($2::jsonb IS NULL OR EXISTS (SELECT 1 FROM manifest_load l JOIN channel c ON c.name = l.channel
+                 WHERE l.digest = b.digest AND {}))",
+            scope::admits(2, "c.labels")
+        );
+        let row = self
+            .client()
+            .await?
+            .query_opt(&sql, &[&digest, &scope::parameter(scope)])
+            .await
+            .map_err(StoreError::query("to read a manifest body"))?;
+        row.as_ref().map(|row| Ok((text_of(row)?, row.get("lossy")))).transpose()
+    }
+
+    /// Which of these digests have a body that is kept.
+    pub async fn manifests_kept(&self, digests: &[&str]) -> Result<Vec<String>, StoreError> {
+        let digests: Vec<Vec<u8>> = digests.iter().filter_map(|digest| from_hex(digest)).collect();
+        let rows = self
+            .client()
+            .await?
+            .query("SELECT digest FROM manifest_body WHERE digest = ANY ($1)", &[&digests])
+            .await
+            .map_err(StoreError::query("to look for manifest bodies"))?;
+        Ok(rows.iter().map(|row| to_hex(row.get(0))).collect())
     }
 
     /// The text of a body by its SHA-256 (64 hex digits); `None` when it is not kept.

@@ -92,6 +92,47 @@ async fn what_was_served_at_a_time_is_found_again() {
     assert_eq!(store.manifest_body(&digest(second)).await.unwrap().as_deref(), Some(second));
     assert_eq!(store.manifest_body(&"0".repeat(64)).await.unwrap(), None);
     assert!(store.manifest_body("short").await.unwrap_err().is_data_fault());
+
+    // The same in pages, each behind the last of the one before.
+    let whole = store.manifest_loads(&channel(), at(0), at(99), &all, 100).await.unwrap();
+    let (mut paged, mut after) = (Vec::new(), None);
+    loop {
+        let page = store.page_of_loads(&channel(), (at(0), at(99)), &all, after.as_ref(), 2).await.unwrap();
+        let more = page.len() > 2;
+        paged.extend(page.into_iter().take(2));
+        after = paged.last().map(ow_store::manifests::StoredLoad::key);
+        if !more {
+            break;
+        }
+    }
+    assert_eq!(paged, whole);
+    assert_eq!(whole.len(), 6);
+
+    // A body is to be seen by who may see a channel that served it.
+    let unseen = "0".repeat(64);
+    let kept = store.manifests_kept(&[&digest(second), &unseen, "short"]).await.unwrap();
+    assert_eq!(kept, [digest(second)]);
+    let scope = |text: &str| text.parse::<ow_domain::access::LabelScope>().unwrap();
+    let (sport, news) = (scope("group=sport|kids"), scope("group=news"));
+    let body = async |digest: &str, scope| store.manifest_in_scope(digest, scope).await.unwrap();
+    assert_eq!(body(&digest(second), None).await, Some((second.to_owned(), false)));
+    assert_eq!(body("short", None).await, None);
+    assert_eq!(body(&digest(second), Some(&sport)).await, None, "the channel is not configured");
+    let object = ow_domain::config::ConfigObject {
+        kind: ow_domain::config::ConfigKind::Channel,
+        name: ow_domain::Slug::new("vtv3").unwrap(),
+        labels: [("group".to_owned(), "sport".to_owned())].into(),
+        spec: serde_json::json!({"streams": [], "probes": []}),
+        revision: 0,
+    };
+    let by = ow_domain::config::ChangedBy { actor: "test".into(), source: "test".into() };
+    store.apply_config(&[ow_domain::config::ConfigChange::Create(object)], &by).await.unwrap();
+    assert!(body(&digest(second), Some(&sport)).await.is_some());
+    assert_eq!(body(&digest(second), Some(&news)).await, None);
+    assert_eq!(body(&digest(second), Some(&scope("group=sport,site=hcm"))).await, None, "every label is needed");
+    let labels = store.channel_labels(&channel()).await.unwrap();
+    assert!(sport.admits(&labels.unwrap()));
+    assert_eq!(store.channel_labels(&ChannelId::new("other").unwrap()).await.unwrap(), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,12 +5,16 @@
 //! it. Between the send and `delivery_end` there is a window that no log closes: after a crash in it the attempt is
 //! made again, with the same identifiers (sequence, Message-ID, webhook-id), so that the other side may tell.
 
+mod list;
+
 use std::time::Duration;
 
 use ow_domain::incident::{ChangeKind, Delivery, DeliveryOutcome, IncidentNumber, NotifyJob, ReceiverKind};
 use ow_domain::{ReceiverId, Time};
 use serde_json::Value;
 use tokio_postgres::{Client, NoTls, Row};
+
+pub use list::{DeliveryEntry, DeliveryFilter, DeliveryId, DeliveryIdError, DeliveryKey, Resend};
 
 use crate::pool::DropGuard;
 use crate::{Store, StoreError, from_sql_time, sql_time};
