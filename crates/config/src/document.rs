@@ -77,6 +77,19 @@ pub fn read(files: &[SourceFile]) -> Result<Vec<Document>, Vec<Problem>> {
     if problems.is_empty() { Ok(documents) } else { Err(problems) }
 }
 
+/// The same with trees of one source.
+pub(crate) fn read_nodes(name: &str, nodes: Vec<Node>, problems: &mut Vec<Problem>) -> Vec<Document> {
+    if nodes.len() > MAX_DOCUMENTS {
+        let reason = format!("more than {MAX_DOCUMENTS} documents in one set");
+        Reader::new(name, problems).report(Code::Syntax, 0, &Path::default(), "", reason, "");
+        return Vec::new();
+    }
+    let documents: Vec<Document> = nodes.into_iter().filter_map(|node| read_document(name, node, problems)).collect();
+    find_duplicates(&documents, problems);
+    problems.truncate(MAX_PROBLEMS);
+    documents
+}
+
 fn find_duplicates(documents: &[Document], problems: &mut Vec<Problem>) {
     let mut seen: BTreeMap<(ConfigKind, &Slug), &Document> = BTreeMap::new();
     for document in documents {
@@ -165,11 +178,8 @@ fn read_document(file: &str, node: Node, problems: &mut Vec<Problem>) -> Option<
     };
     let kind = kind?;
     let spec = match node.get("spec") {
-        // A probe or template may well say nothing.
         Some(spec) if !spec.is_null() => reader.any(spec, kinds::spec_of(kind), &root.key("spec")),
-        Some(_) | None if matches!(kind, ConfigKind::Probe | ConfigKind::Template) => {
-            Some(Value::Object(serde_json::Map::new()))
-        }
+        Some(_) | None if kinds::may_be_empty(kind) => Some(Value::Object(serde_json::Map::new())),
         _ => {
             reader.report(Code::MissingField, node.line, &root.key("spec"), "", "is missing".into(), "spec: {...}");
             None

@@ -25,6 +25,25 @@ pub const fn spec_of(kind: ConfigKind) -> &'static Shape {
         ConfigKind::Probe => &Shape::Object(PROBE),
         ConfigKind::Route => &Shape::Object(ROUTE),
         ConfigKind::Receiver => &Shape::Tagged { tag: "type", variants: RECEIVER },
+        ConfigKind::Region => &Shape::Object(REGION),
+        ConfigKind::Packager => &Shape::Object(PACKAGER),
+        ConfigKind::Group => &Shape::Object(GROUP),
+        ConfigKind::Silence => &Shape::Object(SILENCE),
+        ConfigKind::Maintenance => &Shape::Object(MAINTENANCE),
+    }
+}
+
+/// Kinds whose documents may well say nothing but their name.
+pub const fn may_be_empty(kind: ConfigKind) -> bool {
+    match kind {
+        ConfigKind::Probe | ConfigKind::Template | ConfigKind::Region | ConfigKind::Packager | ConfigKind::Group => {
+            true
+        }
+        ConfigKind::Channel
+        | ConfigKind::Route
+        | ConfigKind::Receiver
+        | ConfigKind::Silence
+        | ConfigKind::Maintenance => false,
     }
 }
 
@@ -77,7 +96,7 @@ const SETTINGS: &[Field] = &[
     Field::optional("depth", Shape::Depth, "head"),
     Field::optional("limits", Shape::Object(LIMITS), "{originRps: 100}"),
     Field::optional("checks", Shape::Object(CHECKS), "{appleRules: true}"),
-    Field::optional("ladder", Shape::Object(LADDER), "{uhd: false}"),
+    Field::optional("ladder", Shape::Object(LADDER), "{uhd: true}"),
 ];
 
 const PERCENT: Shape = Shape::Number;
@@ -196,6 +215,61 @@ const OVERRIDE: &[Field] = &[
 const PROBE: &[Field] = &[
     Field::optional("region", Shape::Slug, "hcm"),
     Field::optional("slots", Shape::Int { min: 1, max: 100_000 }, "200"),
+    // Its channels go to others, see `drain`.
+    Field::optional("drain", Shape::Bool, "true").or("false"),
+];
+
+// Channels and probes name their region, channels their packager; an object of that name adds what is known of it. It
+// may be missing: names came first.
+const REGION: &[Field] = &[
+    Field::optional("displayName", NAME_TEXT, "Ho Chi Minh City"),
+    Field::optional("description", DESCRIPTION, "Data centre in District 7"),
+    // The larger region that it is part of.
+    Field::optional("parent", Shape::Slug, "south"),
+    Field::optional("timeZone", ZONE, "Asia/Ho_Chi_Minh"),
+    Field::optional("contact", SHORT, "noc-hcm@example.net"),
+];
+
+const PACKAGER: &[Field] = &[
+    Field::optional("displayName", NAME_TEXT, "Packager 07"),
+    Field::optional("description", DESCRIPTION, "Live packager, rack 12"),
+    Field::optional("region", Shape::Slug, "hcm"),
+    Field::optional("vendor", NAME_TEXT, "Example Media"),
+    Field::optional("version", NAME_TEXT, "4.2.1"),
+    Field::optional("contact", SHORT, "playout@example.net"),
+    Field::optional("runbook", Shape::Url, "https://wiki.example.net/packager-07"),
+];
+
+const GROUP: &[Field] = &[
+    Field::optional("displayName", NAME_TEXT, "Sport"),
+    Field::optional("description", DESCRIPTION, "Channels of the sport desk"),
+    // Beside the channels with the label `group: <name>`.
+    Field::optional("channels", Shape::List { of: &Shape::Slug, min: 0, max: 10_000 }, "[vtv3, k-plus-sport]"),
+];
+
+const DESCRIPTION: Shape = Shape::LongText { max: 2048 };
+const ZONE: Shape = Shape::Text { max: 64 };
+const MATCHER: Shape = Shape::Text { max: 512 };
+
+const SILENCE: &[Field] = &[
+    Field::required("matchers", Shape::List { of: &MATCHER, min: 1, max: 32 }, "[\"channel=vtv3\", \"check=hls-*\"]"),
+    Field::required("startsAt", Shape::Time, "2026-12-24T19:00:00+07:00"),
+    Field::required("endsAt", Shape::Time, "2026-12-24T23:00:00+07:00"),
+    Field::optional("comment", DESCRIPTION, "Encoder is being replaced"),
+    Field::optional("createdBy", NAME_TEXT, "an.nguyen"),
+];
+
+const MAINTENANCE: &[Field] = &[
+    Field::optional("matchers", Shape::List { of: &MATCHER, min: 0, max: 32 }, "[\"packager=packager-07\"]"),
+    Field::optional("groups", Shape::List { of: &Shape::Slug, min: 0, max: 32 }, "[sport]"),
+    // With a rule: where it begins, and the time of day.
+    Field::required("startsAt", Shape::Time, "2026-12-01T02:00:00+07:00"),
+    Field::optional("endsAt", Shape::Time, "2026-12-01T04:00:00+07:00"),
+    Field::optional("duration", Shape::Duration { min: 60_000, max: 31 * 24 * HOUR }, "2h"),
+    Field::optional("rrule", Shape::Text { max: 512 }, "FREQ=WEEKLY;BYDAY=TU"),
+    Field::optional("timeZone", ZONE, "Asia/Ho_Chi_Minh").or("\"UTC\""),
+    Field::optional("comment", DESCRIPTION, "Weekly update of packager 07"),
+    Field::optional("createdBy", NAME_TEXT, "an.nguyen"),
 ];
 
 const ROUTE: &[Field] = &[

@@ -27,8 +27,35 @@ pub fn faults(kind: ConfigKind, spec: &Value) -> Vec<Fault> {
             faults.extend(crate::ladder::faults(&spec["ladder"], "ladder"));
             faults
         }
-        ConfigKind::Probe => Vec::new(),
+        ConfigKind::Silence => crate::quiet::silence_faults(spec),
+        ConfigKind::Maintenance => {
+            let mut faults = crate::quiet::maintenance_faults(spec);
+            faults.extend(repeated(spec, "groups"));
+            faults
+        }
+        ConfigKind::Region => crate::quiet::zone_fault(spec).into_iter().collect(),
+        ConfigKind::Group => repeated(spec, "channels"),
+        ConfigKind::Probe | ConfigKind::Packager => Vec::new(),
     }
+}
+
+/// Texts of a list that are no matchers.
+pub fn matcher_faults(spec: &Value, field: &str) -> Vec<Fault> {
+    let matchers = spec[field].as_array().map(Vec::as_slice).unwrap_or_default();
+    matchers
+        .iter()
+        .enumerate()
+        .filter_map(|(n, text)| {
+            let text = text.as_str()?;
+            let error = text.parse::<Matcher>().err()?;
+            Some(Fault {
+                field: format!("{field}[{n}]"),
+                value: text.to_owned(),
+                reason: format!("is not a matcher: {}", error.reason),
+                example: "\"severity>=major\"".into(),
+            })
+        })
+        .collect()
 }
 
 fn receiver(spec: &Value) -> Vec<Fault> {
@@ -45,21 +72,7 @@ fn receiver(spec: &Value) -> Vec<Fault> {
 }
 
 fn route(spec: &Value) -> Vec<Fault> {
-    let matchers = spec["match"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let mut faults: Vec<Fault> = matchers
-        .iter()
-        .enumerate()
-        .filter_map(|(n, text)| {
-            let text = text.as_str()?;
-            let error = text.parse::<Matcher>().err()?;
-            Some(Fault {
-                field: format!("match[{n}]"),
-                value: text.to_owned(),
-                reason: format!("is not a matcher: {}", error.reason),
-                example: "\"severity>=major\"".into(),
-            })
-        })
-        .collect();
+    let mut faults = matcher_faults(spec, "match");
     faults.extend(repeated(spec, "receivers"));
     faults
 }

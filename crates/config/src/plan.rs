@@ -4,20 +4,32 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use ow_domain::Slug;
-use ow_domain::config::{ConfigChange, ConfigKind, ConfigObject};
+use ow_domain::config::{ConfigChange, ConfigKind, ConfigObject, MANAGED_BY};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::compile::MAX_TEMPLATE_CHAIN;
 use crate::document::Document;
-use crate::problem::{Code, Path, Problem, clip, nearest};
+use crate::problem::{Code, Path, Problem, clip};
+use crate::refs::{self, Objects};
+use crate::schema::MAX_PROBLEMS;
+use crate::secrets::{self, HIDDEN};
 
-/// Objects that are stored but not described: left alone, or deleted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Unlisted {
-    #[default]
-    Keep,
-    Prune,
+/// On whose behalf documents are applied. The owner's name is written into the label `managed-by` of every object that
+/// the documents describe; without an owner the label stays as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    pub name: Slug,
+    /// Delete the owner's objects that are not described. Those of other owners and of nobody stay.
+    pub prune: bool,
+    /// Take objects that another owner looks after; else describing one is a problem.
+    pub take_over: bool,
+}
+
+impl Owner {
+    /// Neither deletes nor takes.
+    pub fn new(name: Slug) -> Self {
+        Self { name, prune: false, take_over: false }
+    }
 }
 
 /// One difference inside an object.
@@ -47,38 +59,155 @@ pub struct Plan {
     pub unchanged: Vec<(ConfigKind, Slug)>,
 }
 
-/// Compares documents with what is stored. Problems: references to what would not exist, template chains that are too
-/// long or a circle.
-pub fn plan(stored: &[ConfigObject], wanted: &[Document], unlisted: Unlisted) -> Result<Plan, Vec<Problem>> {
+/// Compares documents with what is stored. Problems: references to what would not exist, chains that are too long or a
+/// circle, objects of another owner, deletion of what is still used.
+pub fn plan(stored: &[ConfigObject], wanted: &[Document], owner: Option<&Owner>) -> Result<Plan, Vec<Problem>> {
     let old: BTreeMap<_, _> = stored.iter().map(|o| ((o.kind, &o.name), o)).collect();
-    let new: BTreeMap<_, _> = wanted.iter().map(|d| ((d.object.kind, &d.object.name), &d.object)).collect();
-    let mut after = match unlisted {
-        Unlisted::Keep => old.clone(),
-        Unlisted::Prune => BTreeMap::new(),
+    let mut problems = Vec::new();
+    let mut puts = Vec::with_capacity(wanted.len());
+    for document in wanted {
+        let before = old.get(&(document.object.kind, &document.object.name)).copied();
+        match owned(document, before, owner) {
+            Ok(object) => puts.push((document, object)),
+            Err(problem) => problems.push(*problem),
+        }
+    }
+    problems.extend(restore_secrets(&old, &mut puts));
+    let deletes: Vec<&ConfigObject> = match owner {
+        Some(owner) if owner.prune => {
+            let described: BTreeSet<_> = wanted.iter().map(|d| (d.object.kind, &d.object.name)).collect();
+            let theirs = stored.iter().filter(|o| o.managed_by() == Some(owner.name.as_str()));
+            theirs.filter(|o| !described.contains(&(o.kind, &o.name))).collect()
+        }
+        _ => Vec::new(),
     };
-    after.extend(new.iter().map(|(key, object)| (*key, *object)));
-    let problems: Vec<Problem> = wanted.iter().flat_map(|document| references(document, &after)).collect();
+    let planned = compare(&old, puts, &deletes);
+    match planned {
+        Ok(plan) if problems.is_empty() => Ok(plan),
+        Ok(_) => Err(problems),
+        Err(more) => {
+            problems.extend(more);
+            Err(problems)
+        }
+    }
+}
+
+/// The plan of single writes and deletions, for REST: labels are taken as they are. Deleting what is not there is no
+/// problem and no change.
+pub fn plan_edits(
+    stored: &[ConfigObject],
+    puts: &[Document],
+    deletes: &[(ConfigKind, Slug)],
+) -> Result<Plan, Vec<Problem>> {
+    let old: BTreeMap<_, _> = stored.iter().map(|o| ((o.kind, &o.name), o)).collect();
+    let deletes: Vec<&ConfigObject> =
+        deletes.iter().filter_map(|(kind, name)| old.get(&(*kind, name)).copied()).collect();
+    let mut puts: Vec<_> = puts.iter().map(|document| (document, document.object.clone())).collect();
+    let mut problems = restore_secrets(&old, &mut puts);
+    match compare(&old, puts, &deletes) {
+        Ok(plan) if problems.is_empty() => Ok(plan),
+        Ok(_) => Err(problems),
+        Err(more) => {
+            problems.extend(more);
+            Err(problems)
+        }
+    }
+}
+
+/// Secrets that were not shown and come back as they were shown keep their stored value.
+fn restore_secrets(
+    old: &BTreeMap<(ConfigKind, &Slug), &ConfigObject>,
+    puts: &mut [(&Document, ConfigObject)],
+) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (document, object) in puts {
+        let stored = old.get(&(object.kind, &object.name)).map(|stored| &stored.spec);
+        for path in secrets::restore(object.kind, &mut object.spec, stored) {
+            let reason = "stands for a value that is not shown, and nothing is stored here".to_owned();
+            problems.push(document.problem(&path, Code::InvalidValue, HIDDEN, reason, "the value itself"));
+        }
+    }
+    problems
+}
+
+/// The object of a document with the label of its owner.
+fn owned(
+    document: &Document,
+    before: Option<&ConfigObject>,
+    owner: Option<&Owner>,
+) -> Result<ConfigObject, Box<Problem>> {
+    let mut object = document.object.clone();
+    let stored = before.and_then(ConfigObject::managed_by);
+    let said = object.managed_by().map(str::to_owned);
+    let path = Path::default().key("metadata").key("labels").key(MANAGED_BY);
+    let problem = |value: &str, reason: String| {
+        Box::new(document.problem(
+            &path,
+            Code::OtherOwner,
+            value,
+            reason,
+            "take the object over, or apply as its owner",
+        ))
+    };
+    let label = match (owner, said) {
+        (Some(owner), Some(said)) if said != owner.name.as_str() && !owner.take_over => {
+            return Err(problem(&said, format!("is not {:?}, the owner that applies", owner.name)));
+        }
+        (Some(owner), _) => {
+            if let Some(other) = stored.filter(|other| *other != owner.name.as_str())
+                && !owner.take_over
+            {
+                return Err(problem(other, "is the owner that looks after the stored object".into()));
+            }
+            Some(owner.name.to_string())
+        }
+        (None, Some(said)) => Some(said),
+        (None, None) => stored.map(str::to_owned),
+    };
+    if let Some(label) = label {
+        object.labels.insert(MANAGED_BY.to_owned(), label);
+    }
+    Ok(object)
+}
+
+fn compare<'a>(
+    old: &BTreeMap<(ConfigKind, &'a Slug), &'a ConfigObject>,
+    puts: Vec<(&Document, ConfigObject)>,
+    deletes: &[&'a ConfigObject],
+) -> Result<Plan, Vec<Problem>> {
+    let mut after: Objects<'_> = old.clone();
+    for object in deletes {
+        after.remove(&(object.kind, &object.name));
+    }
+    after.extend(puts.iter().map(|(_, object)| ((object.kind, &object.name), object)));
+    let mut problems: Vec<Problem> =
+        puts.iter().flat_map(|(document, _)| refs::faults(document, &after)).take(MAX_PROBLEMS).collect();
+    // What is described wrongly is told above.
+    let described: BTreeSet<_> = puts.iter().map(|(_, object)| (object.kind, &object.name)).collect();
+    let others: Objects<'_> =
+        after.iter().filter(|(key, _)| !described.contains(*key)).map(|(key, object)| (*key, *object)).collect();
+    problems.extend(refs::still_used(deletes, &others));
     if !problems.is_empty() {
         return Err(problems);
     }
     let mut plan = Plan::default();
-    for (key, object) in &new {
-        match old.get(key) {
-            None => plan.create.push((*object).clone()),
+    let mut sorted: Vec<ConfigObject> = puts.into_iter().map(|(_, object)| object).collect();
+    sorted.sort_by(|a, b| (a.kind, &a.name).cmp(&(b.kind, &b.name)));
+    for object in sorted {
+        match old.get(&(object.kind, &object.name)) {
+            None => plan.create.push(object),
             Some(stored) => {
-                let fields = differences(stored, object);
+                let fields = differences(stored, &object);
                 if fields.is_empty() {
-                    plan.unchanged.push((key.0, key.1.clone()));
+                    plan.unchanged.push((object.kind, object.name));
                 } else {
-                    let object = ConfigObject { revision: stored.revision, ..(*object).clone() };
+                    let object = ConfigObject { revision: stored.revision, ..object };
                     plan.update.push(Update { object, fields });
                 }
             }
         }
     }
-    if unlisted == Unlisted::Prune {
-        plan.delete = old.iter().filter(|(key, _)| !new.contains_key(key)).map(|(_, o)| (*o).clone()).collect();
-    }
+    plan.delete = deletes.iter().map(|object| (*object).clone()).collect();
     Ok(plan)
 }
 
@@ -211,74 +340,4 @@ fn without_headers(value: &Value) -> Value {
 fn by_name(items: &[Value]) -> Option<BTreeMap<&str, &Value>> {
     let named: BTreeMap<&str, &Value> = items.iter().filter_map(|i| Some((i.get("name")?.as_str()?, i))).collect();
     (named.len() == items.len() && !items.is_empty()).then_some(named)
-}
-
-type Objects<'a> = BTreeMap<(ConfigKind, &'a Slug), &'a ConfigObject>;
-
-/// Problems with what a document refers to.
-fn references(document: &Document, objects: &Objects<'_>) -> Vec<Problem> {
-    let spec = &document.object.spec;
-    let path = Path::default().key("spec");
-    let mut problems = Vec::new();
-    let mut need = |kind: ConfigKind, name: &str, path: &Path| {
-        if Slug::new(name).is_ok_and(|slug| objects.contains_key(&(kind, &slug))) {
-            return;
-        }
-        let known = objects.keys().filter(|(k, _)| *k == kind).map(|(_, name)| name.as_str());
-        let hint = match nearest(name, known.clone()) {
-            Some(near) => format!("; did you mean {near:?}?"),
-            None => {
-                let some: Vec<&str> = known.take(5).collect();
-                if some.is_empty() {
-                    format!("; no {kind} exists")
-                } else {
-                    format!("; {kind}s are {}", some.join(", "))
-                }
-            }
-        };
-        let reason = format!("no {kind} of this name is in these documents or in the store{hint}");
-        problems.push(document.problem(path, Code::UnknownReference, name, reason, ""));
-    };
-    let mut need_all = |kind, field: &str| {
-        for (n, name) in spec[field].as_array().into_iter().flatten().enumerate() {
-            need(kind, name.as_str().unwrap_or_default(), &path.key(field).index(n));
-        }
-    };
-    match document.object.kind {
-        ConfigKind::Channel => {
-            need_all(ConfigKind::Probe, "probes");
-            if let Some(template) = spec["template"].as_str() {
-                need(ConfigKind::Template, template, &path.key("template"));
-            }
-        }
-        ConfigKind::Route => need_all(ConfigKind::Receiver, "receivers"),
-        ConfigKind::Template => {
-            if let Some(parent) = spec["extends"].as_str() {
-                need(ConfigKind::Template, parent, &path.key("extends"));
-                problems.extend(chain_fault(document, objects));
-            }
-        }
-        ConfigKind::Probe | ConfigKind::Receiver => {}
-    }
-    problems
-}
-
-fn chain_fault(document: &Document, objects: &Objects<'_>) -> Option<Problem> {
-    let mut names = vec![document.object.name.as_str()];
-    let mut at = &document.object;
-    while let Some(parent) = at.spec["extends"].as_str() {
-        let circle = names.contains(&parent);
-        names.push(parent);
-        if circle || names.len() > MAX_TEMPLATE_CHAIN {
-            let reason = if circle {
-                format!("templates extend each other in a circle: {}", names.join(" -> "))
-            } else {
-                format!("more than {MAX_TEMPLATE_CHAIN} templates extend each other")
-            };
-            let path = Path::default().key("spec").key("extends");
-            return Some(document.problem(&path, Code::InvalidValue, names[1], reason, ""));
-        }
-        at = Slug::new(parent).ok().and_then(|slug| objects.get(&(ConfigKind::Template, &slug)).copied())?;
-    }
-    None
 }

@@ -81,6 +81,10 @@ pub enum Code {
     InvalidValue,
     DuplicateObject,
     UnknownReference,
+    /// Somebody else looks after the object.
+    OtherOwner,
+    /// It cannot be deleted: others refer to it.
+    StillUsed,
 }
 
 /// One problem. All that are found are told at once.

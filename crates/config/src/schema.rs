@@ -78,6 +78,13 @@ pub enum Keys {
     Name,
 }
 
+impl Shape {
+    /// A single value, neither list nor map.
+    pub const fn is_scalar(&self) -> bool {
+        !matches!(self, Self::List { .. } | Self::Map { .. } | Self::Object(_) | Self::Tagged { .. })
+    }
+}
+
 /// One field of an object, in the order in which it is written.
 pub struct Field {
     pub name: &'static str,

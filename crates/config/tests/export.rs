@@ -1,7 +1,7 @@
 //! Export and apply are each other's inverse.
 
-use ow_config::{SourceFile, Unlisted, export, plan, read};
-use ow_domain::config::ConfigObject;
+use ow_config::{Owner, SourceFile, export, plan, read};
+use ow_domain::config::{ConfigObject, MANAGED_BY};
 use proptest::prelude::*;
 
 fn objects(text: &str) -> Vec<ConfigObject> {
@@ -64,7 +64,7 @@ fn what_was_exported_changes_nothing_when_applied() {
         objects(SET).into_iter().map(|object| ConfigObject { revision: 3, ..object }).collect();
     let text = export(&stored);
     let documents = read(&[SourceFile { name: "t".into(), text: text.clone() }]).unwrap();
-    let plan = plan(&stored, &documents, Unlisted::Prune).unwrap();
+    let plan = plan(&stored, &documents, None).unwrap();
     assert!(plan.is_empty(), "{plan}");
     assert_eq!(plan.unchanged.len(), 6);
     assert_eq!(export(&stored.into_iter().rev().collect::<Vec<_>>()), text, "the order is stable");
@@ -72,8 +72,11 @@ fn what_was_exported_changes_nothing_when_applied() {
 
 #[test]
 fn a_plan_names_every_field_that_changes() {
-    let stored: Vec<ConfigObject> =
+    let mut stored: Vec<ConfigObject> =
         objects(SET).into_iter().map(|object| ConfigObject { revision: 3, ..object }).collect();
+    for object in &mut stored {
+        object.labels.insert(MANAGED_BY.into(), "git".into());
+    }
     let changed = SET
         .replace("vtv3/m.mpd", "vtv3/new.mpd")
         .replace("a: b #c", "other")
@@ -83,7 +86,8 @@ fn a_plan_names_every_field_that_changes() {
         .replace("name: nms}", "name: nms2}")
         .replace("[nms, mail]", "[nms2]");
     let documents = read(&[SourceFile { name: "t".into(), text: changed }]).unwrap();
-    let plan = plan(&stored, &documents, Unlisted::Prune).unwrap();
+    let owner = Owner { prune: true, ..Owner::new(ow_domain::Slug::new("git").unwrap()) };
+    let plan = plan(&stored, &documents, Some(&owner)).unwrap();
     insta::assert_snapshot!(plan.to_string());
     assert!(plan.update.iter().all(|update| update.object.revision == 3));
     assert_eq!(plan.changes().len(), 4);
@@ -96,7 +100,7 @@ fn without_prune_nothing_is_deleted() {
         objects(SET).into_iter().map(|object| ConfigObject { revision: 1, ..object }).collect();
     let one = "{apiVersion: ottwatch/v1, kind: Probe, metadata: {name: new}}";
     let documents = read(&[SourceFile { name: "t".into(), text: one.into() }]).unwrap();
-    let plan = plan(&stored, &documents, Unlisted::Keep).unwrap();
+    let plan = plan(&stored, &documents, None).unwrap();
     assert_eq!((plan.create.len(), plan.delete.len(), plan.unchanged.len()), (1, 0, 0));
 }
 

@@ -1,13 +1,13 @@
 //! What people read when a document is wrong: every problem at once, in the exact words.
 
-use ow_config::{SourceFile, Unlisted, plan, read};
+use ow_config::{SourceFile, plan, read};
 
 /// All problems of a text, one per line.
 fn problems(text: &str) -> String {
     let file = SourceFile { name: "noc.yaml".into(), text: text.into() };
     let problems = match read(&[file]) {
         Err(problems) => problems,
-        Ok(documents) => plan(&[], &documents, Unlisted::Keep).expect_err("something must be wrong"),
+        Ok(documents) => plan(&[], &documents, None).expect_err("something must be wrong"),
     };
     problems.iter().map(|p| format!("{p}\n")).collect()
 }

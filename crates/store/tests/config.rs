@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use ow_domain::Slug;
 use ow_domain::config::{ChangedBy, ConfigChange, ConfigKind, ConfigObject};
+use ow_store::config::{ConfigQuery, ConfigSort, FieldTest, Names};
 use ow_store::{Store, StoreError};
 use serde_json::{Value, json};
 use server::Server;
@@ -158,4 +159,149 @@ async fn of_many_who_change_one_object_at_once_one_wins() {
         }
     }
     assert_eq!(n_won, 1);
+}
+
+fn slug(text: &str) -> Slug {
+    Slug::new(text).unwrap()
+}
+
+/// Names of one page.
+async fn names(store: &Store, query: &ConfigQuery) -> Vec<String> {
+    store.list_config(query).await.unwrap().into_iter().map(|stored| stored.object.name.to_string()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_is_kept_and_references_of_new_kinds_hold() {
+    let server = Server::start();
+    let store = server.migrated().await;
+    let mut all = set();
+    all.extend([
+        object(ConfigKind::Maintenance, "weekly", json!({"groups": ["sport"], "startsAt": "2026-12-01T02:00:00Z"})),
+        object(ConfigKind::Silence, "quiet", json!({"matchers": ["channel=vtv3"]})),
+        object(ConfigKind::Group, "sport", json!({"channels": ["vtv3"]})),
+        object(ConfigKind::Packager, "p7", json!({"region": "hcm"})),
+        object(ConfigKind::Region, "hcm", json!({"parent": "south"})),
+        object(ConfigKind::Region, "south", json!({})),
+    ]);
+    create(&store, &all).await.unwrap();
+    let kinds: std::collections::BTreeSet<ConfigKind> =
+        store.load_config().await.unwrap().objects.iter().map(|o| o.kind).collect();
+    assert_eq!(kinds.len(), ConfigKind::ALL.len());
+    for (kind, name) in [
+        (ConfigKind::Region, "south"),
+        (ConfigKind::Region, "hcm"),
+        (ConfigKind::Channel, "vtv3"),
+        (ConfigKind::Group, "sport"),
+    ] {
+        let delete = ConfigChange::Delete { kind, name: slug(name), revision: 1 };
+        let refused = store.apply_config(&[delete], &by()).await.unwrap_err();
+        assert!(matches!(refused, StoreError::Conflict { .. }), "{kind}/{name}: {}", refused.chain());
+    }
+    let delete = |kind, name| ConfigChange::Delete { kind, name: slug(name), revision: 1 };
+    let together = [delete(ConfigKind::Group, "sport"), delete(ConfigKind::Maintenance, "weekly")];
+    assert_eq!(store.apply_config(&together, &by()).await.unwrap(), 2);
+    // One object twice in one set.
+    let twice = [delete(ConfigKind::Silence, "quiet"), delete(ConfigKind::Silence, "quiet")];
+    assert!(matches!(store.apply_config(&twice, &by()).await, Err(StoreError::Conflict { .. })));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_are_filtered_sorted_and_cut_into_pages() {
+    let server = Server::start();
+    let store = server.migrated().await;
+    let mut all = vec![
+        object(ConfigKind::Probe, "p1", json!({})),
+        object(ConfigKind::Probe, "p2", json!({"drain": true})),
+        object(ConfigKind::Template, "hd", json!({})),
+    ];
+    for n in 0..7 {
+        let spec = json!({
+            "displayName": format!("Kênh 100% {n}"), "probes": [if n % 2 == 0 { "p1" } else { "p2" }], "streams": [],
+            "template": "hd", "enabled": n != 3,
+        });
+        let mut channel = object(ConfigKind::Channel, &format!("c{n}"), spec);
+        channel.labels.insert("site".into(), if n < 4 { "hcm".into() } else { "han".into() });
+        all.push(channel);
+    }
+    create(&store, &all).await.unwrap();
+    // c2 is the last one changed.
+    let c2 = store.config_object(ConfigKind::Channel, &slug("c2")).await.unwrap().unwrap();
+    let mut changed = c2.object.clone();
+    changed.spec["enabled"] = false.into();
+    store.apply_config(&[ConfigChange::Update(changed)], &by()).await.unwrap();
+    assert!(store.config_object(ConfigKind::Channel, &slug("c2")).await.unwrap().unwrap().changed_at > c2.changed_at);
+    assert!(store.config_object(ConfigKind::Channel, &slug("none")).await.unwrap().is_none());
+
+    let channels = || ConfigQuery::new(ConfigKind::Channel, 100);
+    let labels = |key: &str, value: &str| BTreeMap::from([(key.to_owned(), value.to_owned())]);
+    let scope = |key: &str, values: &[&str]| {
+        Some(BTreeMap::from([(key.to_owned(), values.iter().map(|v| (*v).to_owned()).collect())]))
+    };
+    for (query, expected) in [
+        (channels(), "c0 c1 c2 c3 c4 c5 c6"),
+        (ConfigQuery { descending: true, limit: 2, ..channels() }, "c6 c5"),
+        (ConfigQuery { labels: labels("site", "han"), ..channels() }, "c4 c5 c6"),
+        (ConfigQuery { labels: labels("site", "x"), ..channels() }, ""),
+        (ConfigQuery { scope: scope("site", &["hcm", "x"]), ..channels() }, "c0 c1 c2 c3"),
+        (ConfigQuery { scope: scope("none", &["hcm"]), ..channels() }, ""),
+        (ConfigQuery { search: Some("KÊNH 100% 5".into()), ..channels() }, "c5"),
+        (ConfigQuery { search: Some("100_".into()), ..channels() }, ""),
+        (ConfigQuery { fields: vec![FieldTest::Has("probes", "p2".into())], ..channels() }, "c1 c3 c5"),
+        (ConfigQuery { fields: vec![FieldTest::Is("template", "x".into())], ..channels() }, ""),
+        (
+            ConfigQuery {
+                fields: vec![
+                    FieldTest::Is("template", "hd".into()),
+                    FieldTest::Flag { field: "enabled", is: false, default: true },
+                ],
+                ..channels()
+            },
+            "c2 c3",
+        ),
+        (ConfigQuery { names: Some(Names::Only(vec!["c1".into(), "x".into()])), ..channels() }, "c1"),
+        (ConfigQuery { names: Some(Names::Except(vec!["c1".into()])), limit: 2, ..channels() }, "c0 c2"),
+        (ConfigQuery { sort: ConfigSort::ChangedAt, descending: true, limit: 1, ..channels() }, "c2"),
+    ] {
+        assert_eq!(names(&store, &query).await.join(" "), expected, "{query:?}");
+        if query.limit == 100 {
+            assert_eq!(store.count_config(&query).await.unwrap() as usize, expected.split_whitespace().count());
+        }
+    }
+    // Every order shows everything once, page by page.
+    for (sort, descending) in [
+        (ConfigSort::Name, false),
+        (ConfigSort::Name, true),
+        (ConfigSort::ChangedAt, false),
+        (ConfigSort::ChangedAt, true),
+    ] {
+        let mut query = ConfigQuery { sort, descending, limit: 3, ..channels() };
+        let mut seen = Vec::new();
+        loop {
+            let page = store.list_config(&query).await.unwrap();
+            let Some(last) = page.last() else { break };
+            query.after = Some((last.object.name.to_string(), last.changed_at));
+            seen.extend(page.into_iter().map(|stored| stored.object.name.to_string()));
+        }
+        let mut sorted = seen.clone();
+        sorted.sort();
+        sorted.dedup();
+        assert_eq!((seen.len(), sorted.len()), (7, 7), "{sort:?} {descending}: {seen:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_probe_has_one_token_and_only_its_hash_is_kept() {
+    let server = Server::start();
+    let store = server.migrated().await;
+    create(&store, &[object(ConfigKind::Probe, "p1", json!({}))]).await.unwrap();
+    assert!(!store.enrol_probe(&slug("none"), &[1; 32], &by()).await.unwrap());
+    assert!(store.enrol_probe(&slug("p1"), &[1; 32], &by()).await.unwrap());
+    assert_eq!(store.probe_of_token(&[1; 32]).await.unwrap().as_deref(), Some("p1"));
+    assert!(store.enrol_probe(&slug("p1"), &[2; 32], &by()).await.unwrap());
+    assert_eq!(store.probe_of_token(&[1; 32]).await.unwrap(), None, "the new one replaces the old one");
+    let enrolled = store.probe_credentials(&["p1".into(), "p2".into()]).await.unwrap();
+    assert_eq!((enrolled.len(), enrolled[0].created_by.as_str()), (1, "lan"));
+    assert!(store.revoke_probe(&slug("p1"), &by()).await.unwrap());
+    assert!(!store.revoke_probe(&slug("p1"), &by()).await.unwrap());
+    assert_eq!(store.probe_of_token(&[2; 32]).await.unwrap(), None);
 }

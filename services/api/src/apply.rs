@@ -1,6 +1,6 @@
 //! Applying documents: check, plan, one transaction.
 
-use ow_config::{Plan, Problem, SourceFile, Unlisted};
+use ow_config::{Document, Owner, Plan, Problem, SourceFile};
 use ow_domain::config::ChangedBy;
 use ow_store::{Store, StoreError};
 
@@ -26,22 +26,31 @@ pub enum ApplyError {
     Store(#[from] StoreError),
 }
 
-/// Applies documents as one change: all of it or nothing. `by`: who, for the audit trail; `None`: a dry run, which only
-/// plans.
+/// Applies documents as one change: all of it or nothing. `owner`: on whose behalf, which decides what may be deleted.
+/// `by`: who, for the audit trail; `None`: a dry run, which only plans.
 pub async fn apply_documents(
     store: &Store,
     files: &[SourceFile],
-    unlisted: Unlisted,
+    owner: Option<&Owner>,
     by: Option<&ChangedBy>,
 ) -> Result<Applied, ApplyError> {
-    let documents = ow_config::read(files).map_err(ApplyError::Invalid)?;
+    apply_read(store, &ow_config::read(files).map_err(ApplyError::Invalid)?, owner, by).await
+}
+
+/// The same with documents that are read already.
+pub(crate) async fn apply_read(
+    store: &Store,
+    documents: &[Document],
+    owner: Option<&Owner>,
+    by: Option<&ChangedBy>,
+) -> Result<Applied, ApplyError> {
     if documents.is_empty() {
         return Err(ApplyError::Empty);
     }
     let mut attempt = 1;
     loop {
         let snapshot = store.load_config().await?;
-        let plan = ow_config::plan(&snapshot.objects, &documents, unlisted).map_err(ApplyError::Invalid)?;
+        let plan = ow_config::plan(&snapshot.objects, documents, owner).map_err(ApplyError::Invalid)?;
         let Some(by) = by.filter(|_| !plan.is_empty()) else {
             return Ok(Applied { plan, revision: snapshot.revision });
         };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ow_api::{ApiConfig, Deps, reconcile_config, serve};
 use ow_bus::{Bucket, Bus};
-use ow_config::{SourceFile, Unlisted};
+use ow_config::SourceFile;
 use ow_domain::config::ChangedBy;
 use ow_domain::policy::ChannelPolicy;
 use ow_domain::verdict::{Position, Verdict};
@@ -69,7 +69,7 @@ impl Api {
     async fn apply(&self, text: &str) {
         let files = [SourceFile { name: "t".into(), text: text.into() }];
         let by = ChangedBy { actor: "test".into(), source: "test".into() };
-        ow_api::apply_documents(&self.store, &files, Unlisted::Keep, Some(&by)).await.unwrap();
+        ow_api::apply_documents(&self.store, &files, None, Some(&by)).await.unwrap();
     }
 
     async fn policy(&self, channel: &str) -> Option<ChannelPolicy> {
@@ -231,7 +231,7 @@ async fn documents_are_applied_whole_or_not_at_all_and_only_with_the_token() {
 
     let exported = api.client.get(format!("{}/api/v1/config", api.base)).bearer_auth("test").send().await.unwrap();
     let exported = exported.text().await.unwrap();
-    let (_, same) = api.post("/api/v1/config:apply?dry_run=true&prune=true", "test", exported).await;
+    let (_, same) = api.post("/api/v1/config:apply?dry_run=true", "test", exported).await;
     assert_eq!(same["plan"]["unchanged"].as_array().unwrap().len(), 5, "{same}");
 
     let (status, problem) = api.post("/api/v1/config:apply", "test", "x".repeat(5 << 20)).await;
@@ -275,7 +275,7 @@ async fn many_who_publish_at_once_agree() {
     let (bus, store) = (test_bus().await.unwrap(), test_store().await.unwrap());
     let files = [SourceFile { name: "t".into(), text: SET.into() }];
     let by = ChangedBy { actor: "test".into(), source: "test".into() };
-    ow_api::apply_documents(&store, &files, Unlisted::Keep, Some(&by)).await.unwrap();
+    ow_api::apply_documents(&store, &files, None, Some(&by)).await.unwrap();
     let runs: Vec<_> = (0..4)
         .map(|_| {
             let (store, bus) = (store.clone(), bus.clone());

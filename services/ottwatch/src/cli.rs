@@ -380,7 +380,7 @@ pub struct ConnectArgs {
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "Examples:
   ottwatch apply -f channels.yaml --dry-run
-  ottwatch apply -f site/ --prune")]
+  ottwatch apply -f site/ --owner git --prune")]
 pub struct ApplyArgs {
     /// YAML files, or folders of them.
     #[arg(short = 'f', long = "file", required = true, value_name = "FILE|DIR")]
@@ -388,16 +388,22 @@ pub struct ApplyArgs {
     /// Only show what would change.
     #[arg(long)]
     pub dry_run: bool,
-    /// Delete what is stored and not in the files.
-    #[arg(long)]
+    /// On whose behalf: written into the label managed-by of each object, so that pruning knows what is yours.
+    #[arg(long, value_name = "NAME")]
+    pub owner: Option<ow_domain::Slug>,
+    /// Delete the owner's objects that are not in the files. Those of others stay.
+    #[arg(long, requires = "owner")]
     pub prune: bool,
+    /// Take objects that another owner looks after.
+    #[arg(long, requires = "owner")]
+    pub take_over: bool,
     #[command(flatten)]
     pub connect: ConnectArgs,
 }
 
 #[derive(Debug, Clone, Args)]
 pub struct ExportArgs {
-    /// Only documents of this kind: Channel, Template, Receiver, Route or Probe.
+    /// Only documents of this kind, such as Channel.
     #[arg(long)]
     pub kind: Option<String>,
     #[command(flatten)]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use ow_api::{Applied, ApplyError, apply_documents, reconcile_config};
 use ow_bus::Bus;
-use ow_config::{SourceFile, Unlisted};
+use ow_config::{Owner, SourceFile};
 use ow_domain::config::{ChangedBy, ConfigKind};
 use ow_service::Exit;
 use ow_service::telemetry::chain;
@@ -34,12 +34,12 @@ pub enum LoadError {
 }
 
 /// What `apply` and `diff` are asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ApplyOptions {
     /// Only tell what would change.
     pub dry_run: bool,
-    /// Delete what is stored and not in the files.
-    pub prune: bool,
+    /// On whose behalf.
+    pub owner: Option<Owner>,
 }
 
 /// Reads files, and the `.yaml` and `.yml` files of folders and the folders in them, in the order of their names.
@@ -116,8 +116,7 @@ pub async fn apply_files(
     by: &ChangedBy,
     out: &mut impl Write,
 ) -> Exit {
-    let unlisted = if options.prune { Unlisted::Prune } else { Unlisted::Keep };
-    let applied = match apply_documents(store, files, unlisted, (!options.dry_run).then_some(by)).await {
+    let applied = match apply_documents(store, files, options.owner.as_ref(), (!options.dry_run).then_some(by)).await {
         Ok(applied) => applied,
         Err(error) => return refused(&error),
     };
@@ -166,7 +165,7 @@ pub async fn export(store: &Store, kind: Option<&str>) -> Exit {
 }
 
 /// Prints what `apply` would change. Ends with 0 when nothing would, else with 1, as `diff` does.
-pub async fn diff(store: &Store, paths: &[PathBuf], prune: bool) -> Exit {
+pub async fn diff(store: &Store, paths: &[PathBuf], owner: Option<&Owner>) -> Exit {
     let files = match load_paths(paths) {
         Ok(files) => files,
         Err(error) => {
@@ -174,8 +173,7 @@ pub async fn diff(store: &Store, paths: &[PathBuf], prune: bool) -> Exit {
             return Exit::Config;
         }
     };
-    let unlisted = if prune { Unlisted::Prune } else { Unlisted::Keep };
-    match apply_documents(store, &files, unlisted, None).await {
+    match apply_documents(store, &files, owner, None).await {
         Ok(applied) => {
             let _ = writeln!(io::stdout().lock(), "{}", applied.plan);
             if applied.plan.is_empty() { Exit::Ok } else { Exit::Warning }
@@ -248,7 +246,7 @@ mod tests {
     fn the_demo_is_valid() {
         let text = include_str!("../assets/demo.yaml").replace("{probe}", "local").replace("{origin}", "http://o:1");
         let documents = ow_config::read(&[SourceFile { name: "demo.yaml".into(), text }]).unwrap();
-        ow_config::plan(&[], &documents, Unlisted::Keep).unwrap();
+        ow_config::plan(&[], &documents, None).unwrap();
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -94,11 +94,13 @@ async fn run(command: Command) -> Result<Exit> {
         Command::Apply(args) => {
             let store = open_store(&args.connect)?;
             let bus = if args.dry_run { None } else { connect_bus(&args.connect).await };
-            let options = ApplyOptions { dry_run: args.dry_run, prune: args.prune };
+            let (prune, take_over) = (args.prune, args.take_over);
+            let owner = args.owner.clone().map(|name| ow_config::Owner { name, prune, take_over });
+            let options = ApplyOptions { dry_run: args.dry_run, owner };
             Ok(config_cmd::apply(&store, bus.as_ref(), &args.files, options).await)
         }
         Command::Export(args) => Ok(config_cmd::export(&open_store(&args.connect)?, args.kind.as_deref()).await),
-        Command::Diff(args) => Ok(config_cmd::diff(&open_store(&args.connect)?, &args.files, false).await),
+        Command::Diff(args) => Ok(config_cmd::diff(&open_store(&args.connect)?, &args.files, None).await),
         Command::Tail(args) => tail::main(&args).await,
         Command::Alarms { command: AlarmsCommand::Ls(args) } => alarms::ls(&args).await,
         Command::Doctor(args) => Ok(doctor::main(&args).await),

@@ -1,7 +1,10 @@
 //! Configuration objects: read as one snapshot, changed as one transaction with an audit trail.
 
+mod list;
+mod probes;
 pub(crate) mod redact;
 mod revision;
+mod write;
 
 use std::collections::BTreeMap;
 
@@ -9,9 +12,9 @@ use ow_domain::Slug;
 use ow_domain::Time;
 use ow_domain::config::{ChangedBy, ConfigChange, ConfigKind, ConfigObject};
 use serde_json::Value;
-use tokio_postgres::Transaction;
-use tokio_postgres::error::SqlState;
 
+pub use self::list::{ConfigQuery, ConfigSort, FieldTest, Names, StoredObject};
+pub use self::probes::ProbeCredential;
 use crate::{CONFIG_CHANNEL, Store, StoreError, from_sql_time};
 
 /// All objects at one instant, sorted by kind and name.
@@ -52,7 +55,12 @@ impl Store {
             UNION ALL SELECT 'Receiver', name, labels, spec, revision FROM receiver
             UNION ALL SELECT 'Route', name, labels, spec, revision FROM route
             UNION ALL SELECT 'Template', name, labels, spec, revision FROM template
-            UNION ALL SELECT 'Channel', name, labels, spec, revision FROM channel";
+            UNION ALL SELECT 'Channel', name, labels, spec, revision FROM channel
+            UNION ALL SELECT 'Region', name, labels, spec, revision FROM region
+            UNION ALL SELECT 'Packager', name, labels, spec, revision FROM packager
+            UNION ALL SELECT 'Group', name, labels, spec, revision FROM channel_group
+            UNION ALL SELECT 'Silence', name, labels, spec, revision FROM silence
+            UNION ALL SELECT 'Maintenance', name, labels, spec, revision FROM maintenance";
         let client = self.client().await?;
         let statement =
             client.prepare_cached(SQL).await.map_err(StoreError::query("to prepare reading the configuration"))?;
@@ -100,27 +108,21 @@ impl Store {
             return Ok(unsigned(current));
         }
         let revision = current + 1;
-        let mut counts = [0_i32; 3];
-        let mut kinds = BTreeMap::new();
-        for change in changes {
-            let (kind, action) = apply_one(&transaction, change, revision, by).await?;
-            counts[action as usize] += 1;
-            kinds.insert(kind, ());
-        }
+        let counts = write::write(&transaction, changes, revision, by).await?;
         transaction
             .execute(
                 "INSERT INTO config_revision (revision, actor, source, n_created, n_updated, n_deleted) VALUES ($1, $2, $3, $4, $5, $6)",
-                &[&revision, &by.actor, &by.source, &counts[0], &counts[1], &counts[2]],
+                &[&revision, &by.actor, &by.source, &counts.created, &counts.updated, &counts.deleted],
             )
             .await
             .map_err(StoreError::query("to write the configuration revision"))?;
-        for kind in kinds.keys() {
+        for kind in counts.kinds {
             transaction
                 .execute("SELECT pg_notify($1, $2)", &[&CONFIG_CHANNEL, &kind.as_str().to_ascii_lowercase()])
                 .await
                 .map_err(StoreError::query("to announce the change"))?;
         }
-        transaction.commit().await.map_err(conflict_or("to commit the configuration change"))?;
+        transaction.commit().await.map_err(write::conflict_or("to commit the configuration change"))?;
         Ok(unsigned(revision))
     }
 
@@ -152,13 +154,6 @@ impl Store {
     }
 }
 
-#[derive(Clone, Copy)]
-enum Action {
-    Create,
-    Update,
-    Delete,
-}
-
 /// Table of a kind; a constant text, so that it may stand in statements.
 const fn table(kind: ConfigKind) -> &'static str {
     match kind {
@@ -167,117 +162,11 @@ const fn table(kind: ConfigKind) -> &'static str {
         ConfigKind::Route => "route",
         ConfigKind::Template => "template",
         ConfigKind::Channel => "channel",
-    }
-}
-
-async fn apply_one(
-    transaction: &Transaction<'_>,
-    change: &ConfigChange,
-    revision: i64,
-    by: &ChangedBy,
-) -> Result<(ConfigKind, Action), StoreError> {
-    let (kind, name, action) = match change {
-        ConfigChange::Create(object) => (object.kind, &object.name, Action::Create),
-        ConfigChange::Update(object) => (object.kind, &object.name, Action::Update),
-        ConfigChange::Delete { kind, name, .. } => (*kind, name, Action::Delete),
-    };
-    let name = name.as_str();
-    let table = table(kind);
-    let before = transaction
-        .query_opt(&format!("SELECT labels, spec, revision FROM {table} WHERE name = $1"), &[&name])
-        .await
-        .map_err(StoreError::query("to read an object before its change"))?;
-    let stored = before.as_ref().map(|row| unsigned(row.get("revision")));
-    let expected = match change {
-        ConfigChange::Create(_) => None,
-        ConfigChange::Update(object) => Some(object.revision),
-        ConfigChange::Delete { revision, .. } => Some(*revision),
-    };
-    if stored != expected {
-        return Err(StoreError::Conflict { what: "the configuration" });
-    }
-    let before = before
-        .map(|row| serde_json::json!({"labels": row.get::<_, Value>("labels"), "spec": row.get::<_, Value>("spec")}));
-    let after = match change {
-        ConfigChange::Create(object) | ConfigChange::Update(object) => {
-            let labels = serde_json::to_value(&object.labels).unwrap_or_default();
-            transaction
-                .execute(
-                    &format!(
-                        "INSERT INTO {table} (name, labels, spec, revision) VALUES ($1, $2, $3, $4)
-                         ON CONFLICT (name) DO UPDATE SET labels = $2, spec = $3, revision = $4, changed_at = now()"
-                    ),
-                    &[&name, &labels, &object.spec, &revision],
-                )
-                .await
-                .map_err(conflict_or("to write an object"))?;
-            write_parts(transaction, kind, name).await?;
-            Some(serde_json::json!({"labels": labels, "spec": object.spec}))
-        }
-        ConfigChange::Delete { .. } => {
-            transaction
-                .execute(&format!("DELETE FROM {table} WHERE name = $1"), &[&name])
-                .await
-                .map_err(conflict_or("to delete an object"))?;
-            None
-        }
-    };
-    let action_name = match action {
-        Action::Create => "create",
-        Action::Update => "update",
-        Action::Delete => "delete",
-    };
-    transaction
-        .execute(
-            "INSERT INTO audit (actor, source, action, kind, name, before, after, revision) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-            &[
-                &by.actor,
-                &by.source,
-                &action_name,
-                &kind.as_str(),
-                &name,
-                &before.map(redact::redacted),
-                &after.map(redact::redacted),
-                &revision,
-            ],
-        )
-        .await
-        .map_err(StoreError::query("to write the audit trail"))?;
-    Ok((kind, action))
-}
-
-/// Rows that repeat parts of a spec, for references and queries.
-async fn write_parts(transaction: &Transaction<'_>, kind: ConfigKind, name: &str) -> Result<(), StoreError> {
-    let statements: &[&str] = match kind {
-        ConfigKind::Channel => &[
-            "DELETE FROM stream WHERE channel = $1",
-            "INSERT INTO stream (channel, name, position, protocol, url)
-             SELECT c.name, s.value ->> 'name', s.ordinality, s.value ->> 'protocol', s.value ->> 'url'
-             FROM channel c, jsonb_array_elements(c.spec -> 'streams') WITH ORDINALITY s WHERE c.name = $1",
-            "DELETE FROM channel_probe WHERE channel = $1",
-            "INSERT INTO channel_probe (channel, probe)
-             SELECT DISTINCT c.name, p.value FROM channel c, jsonb_array_elements_text(c.spec -> 'probes') p WHERE c.name = $1",
-        ],
-        ConfigKind::Route => &[
-            "DELETE FROM route_receiver WHERE route = $1",
-            "INSERT INTO route_receiver (route, receiver)
-             SELECT DISTINCT r.name, x.value FROM route r, jsonb_array_elements_text(r.spec -> 'receivers') x WHERE r.name = $1",
-        ],
-        ConfigKind::Probe | ConfigKind::Receiver | ConfigKind::Template => &[],
-    };
-    for statement in statements {
-        transaction.execute(*statement, &[&name]).await.map_err(conflict_or("to write the parts of an object"))?;
-    }
-    Ok(())
-}
-
-/// A broken reference means that what was referred to went away in between.
-fn conflict_or(what: &'static str) -> impl FnOnce(tokio_postgres::Error) -> StoreError {
-    move |source| match source.code() {
-        Some(&SqlState::FOREIGN_KEY_VIOLATION) => {
-            StoreError::Conflict { what: "an object that this change refers to, or that refers to what it deletes," }
-        }
-        _ => StoreError::Query { what, source },
+        ConfigKind::Region => "region",
+        ConfigKind::Packager => "packager",
+        ConfigKind::Group => "channel_group",
+        ConfigKind::Silence => "silence",
+        ConfigKind::Maintenance => "maintenance",
     }
 }
 

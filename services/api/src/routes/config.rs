@@ -6,7 +6,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
-use ow_config::{SourceFile, Unlisted};
+use ow_config::{Owner, SourceFile};
+use ow_domain::Slug;
 use ow_domain::config::ConfigKind;
 use serde::Serialize;
 use serde_json::Value;
@@ -62,7 +63,9 @@ struct FieldChange {
     post, path = "/api/v1/config:apply", operation_id = "applyConfig",
     params(
         ("dry_run" = Option<bool>, Query, description = "Only tell what would change."),
-        ("prune" = Option<bool>, Query, description = "Delete what is not described."),
+        ("owner" = Option<String>, Query, description = "On whose behalf: written into the label managed-by of each object.", example = "git"),
+        ("prune" = Option<bool>, Query, description = "Delete the owner's objects that are not described. Those of others stay."),
+        ("take_over" = Option<bool>, Query, description = "Take objects that another owner looks after."),
     ),
     request_body(content((String = "application/yaml"), (String = "text/yaml"), (String = "application/x-yaml"), (String = "text/plain"))),
     responses(
@@ -77,12 +80,21 @@ async fn apply(
     mut query: Query,
     TextBody(text): TextBody,
 ) -> Result<Json<Done>, Problem> {
-    let (dry_run, prune) = (query.flag("dry_run"), query.flag("prune"));
+    let (dry_run, prune, take_over) = (query.flag("dry_run"), query.flag("prune"), query.flag("take_over"));
+    let name: Option<Slug> = query.value("owner", "a name of a-z, 0-9 and '-'");
+    if name.is_none() && (prune || take_over) {
+        query.error(
+            "owner",
+            "missing",
+            "is needed with prune and take_over: only an owner's objects are deleted or taken".into(),
+        );
+    }
     query.finish()?;
+    let owner = name.map(|name| Owner { name, prune, take_over });
     let files = [SourceFile { name: "body".into(), text }];
-    let unlisted = if prune { Unlisted::Prune } else { Unlisted::Keep };
     let by = principal.changed_by("api");
-    let applied = apply_documents(&shared.store, &files, unlisted, (!dry_run).then_some(&by)).await.map_err(refused)?;
+    let applied =
+        apply_documents(&shared.store, &files, owner.as_ref(), (!dry_run).then_some(&by)).await.map_err(refused)?;
     if !dry_run && !applied.plan.is_empty() {
         // The keeper does it anyway; doing it now means that the answer is the truth.
         if let Err(error) = reconcile_config(&shared.store, &shared.bus).await {
