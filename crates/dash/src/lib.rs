@@ -8,6 +8,7 @@
 
 mod audit;
 mod base;
+mod channels;
 mod diff;
 mod issue;
 mod limits;
@@ -24,6 +25,7 @@ mod write;
 mod xml;
 
 pub use base::{BaseChoices, base_choices};
+pub use channels::channel_count;
 pub use diff::{Change, ChangeKind, diff};
 pub use issue::{Issue, IssueFamily, IssueKind};
 pub use limits::*;

@@ -389,6 +389,15 @@ pub struct Ratio {
     pub denominator: u64,
 }
 
+impl Ratio {
+    /// Thousandths, rounded to the nearest; `None` with a denominator of 0.
+    pub fn milli(&self) -> Option<u32> {
+        let denominator = u128::from(self.denominator);
+        let milli = (u128::from(self.numerator) * 1000 + denominator / 2).checked_div(denominator)?;
+        Some(u32::try_from(milli).unwrap_or(u32::MAX))
+    }
+}
+
 /// `AdaptationSet` (§5.3.3).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AdaptationSet {

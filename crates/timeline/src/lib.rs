@@ -16,8 +16,8 @@ mod tracker;
 pub mod unwrap;
 
 pub use cadence::{
-    Burst, CadenceSettings, ChannelPlan, HlsCadence, PollFailure, PollOutcome, PollPlan, Polled, SegmentPlan,
-    SegmentReason, reaches,
+    Burst, CadenceSettings, ChannelPlan, HlsCadence, PollFailure, PollOutcome, PollPlan, Polled, RemovedSegment,
+    SegmentPlan, SegmentReason, reaches,
 };
 pub use key::{KeyRules, SegmentKey};
 pub use observation::{BodyDigest, Observation, Outcome};

@@ -35,9 +35,12 @@ fn run(input: &MpdStep<'_>, params: &Params, out: &mut Outcome) {
         let earlier = presentation.tracks().take(place).any(|(_, other)| other.track.id == view.track.id);
         let begin = view.listed().first().and_then(|s| Some(ast + period.start? + view.in_period(s.time)));
         let (Some(begin), Some(nominal), false) = (begin, view.nominal(), earlier) else { continue };
-        let missing = begin - (step.t_req - window) - times(nominal, params.slack_durations);
+        // A list that is ahead of the clock reaches back from where it ends.
+        let end = view.newest_listed().and_then(|s| Some(ast + period.start? + view.in_period(s.end())));
+        let edge = end.map_or(step.t_req, |end| end.max(step.t_req));
+        let missing = begin - (edge - window) - times(nominal, params.slack_durations);
         if worst.is_none_or(|(known, ..)| missing > known) {
-            worst = Some((missing, step.t_req - begin, view.track.id.as_str()));
+            worst = Some((missing, edge - begin, view.track.id.as_str()));
         }
     }
     let Some((missing, reaches, track)) = worst else { return };

@@ -22,10 +22,9 @@ crate::check! {
 
 /// How far a source is ahead of the probe at least; negative where it is behind.
 fn skew((from, to): (Time, Time), (t_req, t_end): (Time, Time), age: Span, uncertainty: Span) -> Span {
-    // A cache told the time of `age` ago, in whole seconds.
-    let (most_age, least_age) =
-        if age > Span::ZERO { (age + Span::from_secs(1), age) } else { (Span::ZERO, Span::ZERO) };
-    let (least, most) = (from + least_age - t_end - uncertainty, to + most_age - t_req + uncertainty);
+    // A cache told the time of up to `age` ago, in whole seconds.
+    let age = if age > Span::ZERO { age + Span::from_secs(1) } else { Span::ZERO };
+    let (least, most) = (from - t_end - uncertainty, to + age - t_req + uncertainty);
     if least > Span::ZERO {
         least
     } else if most.is_negative() {

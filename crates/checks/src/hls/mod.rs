@@ -32,6 +32,7 @@ mod publish_burst;
 mod publish_jitter;
 mod publish_too_fast;
 mod segment_duplicate_uri;
+mod segment_expired_early;
 mod segment_listed_early;
 mod segment_rewritten;
 mod sequence_shift;
@@ -79,6 +80,7 @@ pub(crate) const CHECKS: &[&CheckDef] = &[
     &byterange_invalid::CHECK,
     &segment_duplicate_uri::CHECK,
     &segment_listed_early::CHECK,
+    &segment_expired_early::CHECK,
     &map_missing::CHECK,
     &map_changed_no_discontinuity::CHECK,
     &daterange_invalid::CHECK,

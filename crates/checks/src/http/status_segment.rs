@@ -21,7 +21,9 @@ crate::check! {
 const EXPECTED: &str = "200 or 206";
 
 fn run(load: &Load<'_>, params: &Params, out: &mut Outcome) {
-    if load.capture.object != ObjectKind::Segment {
+    // One that has left the playlist is hls-segment-expired-early.
+    let is_removed = load.capture.promised.as_ref().is_some_and(|p| p.removed.is_some());
+    if load.capture.object != ObjectKind::Segment || is_removed {
         return;
     }
     let (reason, value) = match (load.response(), load.failure()) {

@@ -143,10 +143,7 @@ impl<'a> View<'a> {
             None => None,
         };
         let rate = self.first(|c| c.frame_rate.as_ref()).map(|at| at.value);
-        let milli = rate.filter(|r| r.denominator > 0).map(|r| {
-            let milli = u128::from(r.numerator) * 1000 + u128::from(r.denominator) / 2;
-            u32::try_from(milli / u128::from(r.denominator)).unwrap_or(u32::MAX)
-        });
+        let milli = rate.and_then(|rate| rate.milli());
         let small = |at: &ow_dash::At<u64>| u32::try_from(at.value).ok();
         VideoTrack {
             name: self.name(),
@@ -204,26 +201,8 @@ impl<'a> View<'a> {
         let joc = self.property("tag:dolby.com,2018:dash:EC3_ExtensionType:2018") == Some("JOC");
         let configurations =
             |c: &'a Common| (!c.audio_channel_configurations.is_empty()).then_some(&c.audio_channel_configurations);
-        for configuration in self.first(configurations).into_iter().flatten() {
-            let value = value_of(configuration);
-            let count = match &*configuration.scheme_id_uri {
-                "urn:mpeg:dash:23003:3:audio_channel_configuration:2011"
-                | "urn:mpeg:dash:outputChannelPositionList:2012" => value.parse().ok(),
-                // ISO/IEC 23091-3: 1 to 6 are their own count, 7 is 7.1 of 8 loudspeakers.
-                "urn:mpeg:mpegB:cicp:ChannelConfiguration" => match value.parse::<u32>() {
-                    Ok(n @ 1..=6) => Some(n),
-                    Ok(7 | 12) => Some(8),
-                    _ => None,
-                },
-                "tag:dolby.com,2014:dash:audio_channel_configuration:2011"
-                | "urn:dolby:dash:audio_channel_configuration:2011" => {
-                    u16::from_str_radix(value, 16).ok().map(dolby_channels)
-                }
-                _ => None,
-            };
-            if count.is_some() {
-                return (count, joc);
-            }
+        if let Some(count) = self.first(configurations).and_then(|c| ow_dash::channel_count(c)) {
+            return (Some(count), joc);
         }
         (if joc && codec == Some(AudioCodec::Eac3) { Some(16) } else { None }, joc)
     }
@@ -276,13 +255,6 @@ fn is_role(descriptor: &Descriptor, word: &str) -> bool {
 
 fn essential<'a>(set: &'a AdaptationSet, scheme: &str) -> Option<&'a Descriptor> {
     set.common.essential_properties.iter().find(|d| &*d.scheme_id_uri == scheme)
-}
-
-/// Loudspeakers of Dolby's bit field: pairs count twice (ETSI TS 102 366 Table E.1.3).
-fn dolby_channels(bits: u16) -> u32 {
-    const PAIRS: [bool; 16] =
-        [false, false, false, false, false, true, true, false, false, true, true, true, false, true, false, false];
-    PAIRS.iter().enumerate().filter(|(n, _)| bits & (0x8000 >> n) != 0).map(|(_, pair)| 1 + u32::from(*pair)).sum()
 }
 
 #[cfg(test)]

@@ -170,7 +170,7 @@ pub struct Track {
     /// HLS VIDEO-RANGE: `SDR`, `PQ`, `HLG`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub video_range: Option<String>,
-    /// HLS CHANNELS or DASH AudioChannelConfiguration, as written.
+    /// HLS CHANNELS as written; in DASH the count that AudioChannelConfiguration stands for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channels: Option<String>,
 }

@@ -54,8 +54,8 @@ pub struct Promised {
 /// How long a segment that left its playlist was listed (RFC 8216 6.2.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Removed {
-    /// Start of the last request that was answered without it before it was listed: it is not older.
-    pub not_listed_at: Time,
+    /// End of the first answer that listed it.
+    pub first_listed_at: Time,
     /// Start of the last request that was answered with it: it left later.
     pub last_listed_at: Time,
     /// Duration of the longest playlist that listed it, microseconds.

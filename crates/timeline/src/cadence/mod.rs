@@ -5,6 +5,7 @@
 //! `next_wakeup` -> `take_due` -> fetch -> `on_playlist` / `on_unchanged` / `on_failure`.
 
 mod channel;
+mod expiry;
 mod known;
 mod reload;
 mod rendition;
@@ -16,8 +17,9 @@ pub use reload::reaches;
 pub use rendition::HlsCadence;
 pub(crate) use rendition::error_delay;
 
+use ow_domain::capture::Removed;
 use ow_domain::{Span, Time};
-use ow_hls::MediaPlaylist;
+use ow_hls::{ByteRange, MediaPlaylist};
 use serde::{Deserialize, Serialize};
 
 /// Parameters of the cadence; the defaults are those of CHECKS 5.3.
@@ -105,6 +107,20 @@ pub struct PollPlan {
     pub keys: Vec<u32>,
     /// New segments left out by [`CadenceSettings::max_new_per_poll`].
     pub n_not_planned: u32,
+    /// A segment that has just left the playlist and is to be looked at once more.
+    pub removed: Option<RemovedSegment>,
+}
+
+/// A segment that is no longer listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemovedSegment {
+    pub msn: u64,
+    /// As written, and the URL against which it resolves.
+    pub uri: Box<str>,
+    pub base: Box<str>,
+    pub byte_range: Option<ByteRange>,
+    pub duration_us: i64,
+    pub removed: Removed,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

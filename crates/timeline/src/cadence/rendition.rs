@@ -5,6 +5,7 @@ use ow_domain::{Span, Time};
 use ow_hls::{MediaPlaylist, Segment};
 use serde::{Deserialize, Serialize};
 
+use super::expiry::ExpiryWatch;
 use super::known::Known;
 use super::reload::{self, Reload};
 use super::{CadenceSettings, PollFailure, PollOutcome, PollPlan, Polled, SegmentPlan, SegmentReason, jitter};
@@ -39,6 +40,8 @@ pub struct HlsCadence {
     last_confirm: Option<Time>,
     #[serde(default)]
     reload: Option<Reload>,
+    #[serde(default)]
+    expiry: ExpiryWatch,
 }
 
 impl HlsCadence {
@@ -58,6 +61,7 @@ impl HlsCadence {
             last_oldest_probe: None,
             last_confirm: None,
             reload: None,
+            expiry: ExpiryWatch::default(),
         }
     }
 
@@ -124,6 +128,12 @@ impl HlsCadence {
         self.follow_restart(playlist);
         let outcome = self.classify(playlist, &keys);
         let mut plan = PollPlan { outcome, ..PollPlan::default() };
+        match outcome {
+            PollOutcome::Unchanged | PollOutcome::Changed => {
+                plan.removed = self.expiry.on_playlist(&polled, &keys, outcome == PollOutcome::Changed);
+            }
+            _ => self.expiry.forget(),
+        }
         if let (Some(last), Some(&key)) = (playlist.segments.last(), keys.last()) {
             self.last_duration = Some(Span::from_micros(last.duration_us));
             self.target_duration = Some(Span::from_micros(playlist.target_duration_us()));

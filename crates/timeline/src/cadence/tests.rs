@@ -359,3 +359,36 @@ proptest::proptest! {
         proptest::prop_assert!(one.cadence.n_known() <= 2 * 20 + 256);
     }
 }
+
+#[test]
+fn one_segment_in_five_minutes_is_followed_until_it_leaves() {
+    let mut one = One::new();
+    let mut gone = Vec::new();
+    for poll in 0..120 {
+        let first = 100 + poll as u64;
+        let plan = one.poll(poll * 6_000, &playlist(first..=first + 5));
+        gone.extend(plan.removed.map(|g| (poll, g)));
+    }
+    let at_poll: Vec<(i64, u64)> = gone.iter().map(|(poll, g)| (*poll, g.msn)).collect();
+    // The first playlist does not tell since when its segments are there.
+    assert_eq!(at_poll, [(7, 106), (57, 156), (107, 206)]);
+    let (_, first) = &gone[0];
+    assert_eq!((&*first.uri, &*first.base), ("s106.ts", URL));
+    let expected =
+        ow_domain::capture::Removed { first_listed_at: at(6_020), last_listed_at: at(36_000), window_us: 36_000_000 };
+    assert_eq!(first.removed, expected);
+}
+
+#[test]
+fn what_left_unseen_or_with_its_timeline_is_not_looked_for() {
+    let mut one = One::new();
+    one.poll(0, &playlist(100..=105));
+    one.poll(6_000, &playlist(101..=106));
+    // A minute without an answer: it may have left long ago.
+    assert_eq!(one.poll(66_000, &playlist(107..=116)).removed, None);
+    let mut one = One::new();
+    one.poll(0, &playlist(100..=105));
+    one.poll(6_000, &playlist(101..=106));
+    one.poll(12_000, &named(3..=8, |n| format!("other{n}.ts")));
+    assert_eq!(one.poll(13_000, &named(9..=14, |n| format!("other{n}.ts"))).removed, None);
+}

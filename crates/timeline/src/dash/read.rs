@@ -103,9 +103,9 @@ fn view(track: &ow_dash::Track<'_>, ast: Option<Time>, now: Time) -> Option<Trac
         kind: if trick { TrackKind::Trick } else { kind },
         bandwidth: track.representation.bandwidth.map(|b| b.value),
         average_bandwidth: None,
-        frame_rate_milli: None,
+        frame_rate_milli: track.common(|c| c.frame_rate.as_ref()).and_then(|rate| rate.milli()),
         video_range: None,
-        channels: None,
+        channels: channels(track).map(|n| n.to_string()),
         width: track.common(|c| c.width.as_ref()).and_then(|w| u32::try_from(*w).ok()),
         height: track.common(|c| c.height.as_ref()).and_then(|h| u32::try_from(*h).ok()),
         codecs: track.codecs().map(Into::into),
@@ -123,6 +123,13 @@ fn view(track: &ow_dash::Track<'_>, ast: Option<Time>, now: Time) -> Option<Trac
         init: track.initialization().map(resource),
         address: address(track),
     })
+}
+
+/// Of the Representation, else of its set.
+fn channels(track: &ow_dash::Track<'_>) -> Option<u32> {
+    [&track.representation.common, &track.set.common]
+        .into_iter()
+        .find_map(|common| ow_dash::channel_count(&common.audio_channel_configurations))
 }
 
 /// Listed segments; an open repeat ends with what is available now.

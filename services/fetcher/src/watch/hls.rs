@@ -9,7 +9,7 @@ use ow_domain::job::{Depth, StreamJob};
 use ow_domain::{Span, Time};
 use ow_hls::{ByteRange, Define, KeyMethod, MediaPlaylist, Playlist, Segment, Variables};
 use ow_media::InitFacts;
-use ow_timeline::{Burst, ChannelPlan, PollFailure, Polled, SegmentPlan, SegmentReason};
+use ow_timeline::{Burst, ChannelPlan, PollFailure, Polled, RemovedSegment, SegmentPlan, SegmentReason};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use url::Url;
@@ -26,6 +26,8 @@ pub(super) const MAX_WAITING: usize = 256;
 pub(super) const MAX_INITS: usize = 16;
 /// Bytes of a segment with depth `head`: PAT, PMT and the first picture's parameter sets, or `moof`.
 pub(super) const HEAD_BYTES: u64 = 64 << 10;
+/// Bytes of a segment of which only matters that it is there.
+const LOOK_BYTES: u64 = 1 << 10;
 /// Key ids told of one segment.
 pub(super) const MAX_KEY_IDS: usize = 16;
 /// Usual time limit of a request for a key.
@@ -263,12 +265,49 @@ impl Watcher {
                 self.init(name, &base, segment, exchange.t_end);
             }
         }
+        if let Some(gone) = plan.removed {
+            self.look_back(name, &gone);
+        }
         for planned in plan.segments {
             let Some(segment) = playlist.segments.get(planned.index as usize) else { continue };
             if segment.gap.is_none() && self.is_wanted(&planned) {
                 self.segment(name, &base, segment, planned, exchange.t_end, playlist.independent_segments.is_some());
             }
         }
+    }
+
+    /// Asks for the first bytes of a segment that has left the playlist.
+    fn look_back(&mut self, name: &str, gone: &RemovedSegment) {
+        let Some(rendition) = self.renditions.get(name) else { return };
+        let Some(url) = Url::parse(&gone.base).ok().and_then(|base| base.join(&gone.uri).ok()) else { return };
+        if self.n_waiting >= MAX_WAITING {
+            return self.channel.count_late(1);
+        }
+        let range = gone.byte_range.and_then(range_of);
+        let promised = Promised {
+            number: Some(gone.msn),
+            duration_us: Some(gone.duration_us),
+            byte_range: range,
+            from_edge: u32::MAX,
+            removed: Some(gone.removed),
+            ..Promised::listed(gone.removed.first_listed_at)
+        };
+        let usual = rendition.target;
+        let (channel, stream, track) = (self.channel.clone(), self.stream.clone(), rendition.track.clone());
+        self.n_waiting += 1;
+        self.requests.spawn(async move {
+            let ask = Ask {
+                range,
+                usual,
+                track: Some(&track),
+                promised: Some(promised),
+                priority: Priority::OldestSegment,
+                extra: true,
+                ..manifest(&stream, ObjectKind::Segment, url.into())
+            };
+            channel.media(ask, None, Some(LOOK_BYTES), Duration::from_secs(1)).await;
+            Done::Transfer
+        });
     }
 
     /// Asks for the keys of the newest segment that are due.

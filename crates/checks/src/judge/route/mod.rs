@@ -65,12 +65,14 @@ fn judge(memory: &mut ProbeMemory, run: &mut Runner<'_>, capture: &Capture, poli
     let stream = streams.entry(capture.stream.clone()).or_insert_with(|| StreamMemory::new(capture.protocol));
     stream.last_capture_at = Some(now);
     let track = track_of(capture);
+    let is_removed = capture.promised.as_ref().is_some_and(|p| p.removed.is_some());
     if let Some(track) = &track {
         remember_track(stream, track, capture, policy, now);
     }
     stream.measure(capture, now);
     if let Some(memory) = track.as_ref().and_then(|t| stream.tracks.get_mut(&t.id))
         && matches!(capture.object, ObjectKind::Segment | ObjectKind::Init)
+        && !is_removed
     {
         memory.delivery.take(capture);
     }
@@ -118,6 +120,8 @@ fn judge(memory: &mut ProbeMemory, run: &mut Runner<'_>, capture: &Capture, poli
             hls::playlist(stream, alarms, run, &about, &load, track.clone());
         }
         ObjectKind::Mpd if capture.protocol == Protocol::Dash => dash::mpd(stream, alarms, run, &about, &load),
+        // Of a segment that has left its playlist only matters that it is there.
+        ObjectKind::Segment if is_removed => {}
         ObjectKind::Segment | ObjectKind::Init => {
             media::media(stream, alarms, run, &about);
             llhls::segment(stream, alarms, run, &about);

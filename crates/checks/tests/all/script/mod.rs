@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use ow_checks::{ChannelJudge, Finding};
 use ow_domain::capture::{
     BlockingReload, BodyEnd, Capture, EarlyTries, Exchange, Failure, FailureKind, ManifestBody, ObjectKind, Outcome,
-    PartPromise, Phase, Promised, Protocol, Response, Timings, TlsFacts, Track, TrackKind,
+    PartPromise, Phase, Promised, Protocol, Removed, Response, Timings, TlsFacts, Track, TrackKind,
 };
 use ow_domain::job::{FetchLimits, StreamJob};
 use ow_domain::policy::{ChannelClass, ChannelPolicy, CheckSettings};
@@ -369,6 +369,7 @@ fn capture(words: &Words<'_>, at: Time, seq: u64) -> Capture {
                 .or(words.has("no-map").then_some(false)),
             early: early(words, at),
             dash: mp4::promise(words),
+            removed: words.options.get("removed").map(|text| removed(text)),
             part: (object == ObjectKind::Part).then(|| PartPromise {
                 index: words.number("part").unwrap_or(0.0) as u32,
                 offset_us: Span::from_secs_f64(words.number("offset").unwrap_or(0.0)).micros(),
@@ -424,6 +425,13 @@ fn early(words: &Words<'_>, at: Time) -> Option<EarlyTries> {
         from_cache: words.has("cached"),
         waits: words.has("waits"),
     })
+}
+
+/// `removed=36,0,30`: left a playlist of 36 s; first and last listed at, seconds since the start.
+fn removed(text: &str) -> Removed {
+    let mut spans = text.split(',').map(|s| Span::from_secs_f64(s.parse().expect("seconds")));
+    let mut next = || spans.next().expect("removed=WINDOW,FIRST,LAST");
+    Removed { window_us: next().micros(), first_listed_at: START + next(), last_listed_at: START + next() }
 }
 
 /// The rendition as the manifest declares it: `bandwidth= average= codecs= res= lang= frame-rate= video-range= declared-channels= muxed`.
