@@ -23,6 +23,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("ow-bus", &["ow-domain", "ow-contracts"]),
     ("ow-store", &["ow-domain"]),
     ("ow-service", &["ow-domain"]),
+    ("ow-fuzz", &[]),
     ("ow-local", &[]),
     ("ow-origin", &[]),
     ("ow-testkit", &["ow-domain", "ow-contracts", "ow-bus", "ow-store", "ow-local"]),
