@@ -5,7 +5,14 @@ use std::time::Duration;
 
 use ow_domain::Severity;
 use ow_faults::{report, suite};
-use ow_origin::{AdBreaks, OriginConfig, Profile};
+use ow_origin::{AdBreaks, FaultScript, OriginConfig, Profile};
+
+/// What a packager may do when it begins anew: numbers run on, and a counted discontinuity stands where its media time begins again.
+const LEGAL_RESTARTS: &str = r#"
+[[step]]
+at_ms = 150_000
+fault = { kind = "packager-restart", sequence = "continue", discontinuity = "marked" }
+"#;
 
 /// All others are found by the first check listed, with nothing unlisted above warning. A fault that gets its check moves out of here.
 const NOT_YET: &[&str] = &[
@@ -29,7 +36,10 @@ fn clean_channels_are_silent() {
     let mut loud = Vec::new();
     let plain = OriginConfig::default();
     let ads = OriginConfig { ad_breaks: Some(AdBreaks { every_segments: 15, segments: 4 }), ..plain.clone() };
-    let runs = Profile::ALL.map(|profile| (profile, plain.clone())).into_iter().chain([(Profile::Ts, ads)]);
+    let script = FaultScript::from_toml(LEGAL_RESTARTS).expect("reads");
+    let restarts = OriginConfig { script, ..plain.clone() };
+    let special = [(Profile::Ts, ads), (Profile::Ts, restarts.clone()), (Profile::Cmaf, restarts)];
+    let runs = Profile::ALL.map(|profile| (profile, plain.clone())).into_iter().chain(special);
     for (profile, origin) in runs {
         let played = suite::clean(profile, origin, Duration::from_secs(600)).expect("plays");
         assert!(played.n_captures > 5, "{profile:?}: {} captures", played.n_captures);
