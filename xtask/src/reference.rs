@@ -6,7 +6,8 @@ use std::fs;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-/// Sections of the site file in the order of the page, what they are for, and the struct that reads them.
+/// Sections of the site file in the order of the page, what they are for, the files of the structs that read them, and
+/// the outermost of these.
 const SECTIONS: &[(&str, &str, &str, &str)] = &[
     ("nats", "Every process: the bus.", "services/ottwatch/src/settings.rs", "NatsSettings"),
     (
@@ -21,7 +22,7 @@ const SECTIONS: &[(&str, &str, &str, &str)] = &[
     ("alert-router", "", "services/alert-router/src/lib.rs", "Config"),
     ("notifier", "", "services/notifier/src/lib.rs", "Config"),
     ("recorder", "", "services/recorder/src/lib.rs", "Config"),
-    ("api", "", "services/api/src/lib.rs", "ApiConfig"),
+    ("api", "", "services/api/src/config.rs", "ApiConfig"),
 ];
 
 const HEAD: &str = "\
@@ -54,8 +55,11 @@ pub fn page(sections: &Value) -> Result<String> {
         let known = SECTIONS.iter().any(|(name, ..)| name == section);
         anyhow::ensure!(known, "section {section} has no row in SECTIONS of xtask/src/reference.rs");
     }
-    for (section, note, file, name) in SECTIONS {
-        let source = fs::read_to_string(file).with_context(|| format!("cannot read {file}"))?;
+    for (section, note, files, name) in SECTIONS {
+        let mut source = String::new();
+        for file in files.split(' ') {
+            source += &fs::read_to_string(file).with_context(|| format!("cannot read {file}"))?;
+        }
         let defaults = sections.get(section).with_context(|| format!("gen-docs prints no section {section}"))?;
         table(&mut text, section, note, &source, name, defaults)?;
     }

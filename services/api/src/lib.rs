@@ -7,6 +7,7 @@
 
 mod access;
 mod apply;
+mod config;
 #[allow(dead_code, unused_imports, reason = "the framework is complete before its routes are")]
 mod http;
 mod keep;
@@ -19,91 +20,25 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use ow_bus::{Bus, BusError};
-use ow_service::{HumanBytes, HumanDuration, Ops};
+use ow_service::Ops;
 use ow_store::{Store, StoreError};
-use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use access::Anonymous;
 pub use apply::{Applied, ApplyError, apply_documents};
+pub use config::{ApiConfig, TlsConfig};
 pub use publish::{ReconcileError, Report, reconcile_config};
 pub use routes::openapi;
 
 use crate::access::TokenHash;
 use crate::http::permission::Table;
+use crate::http::rate::Limiter;
+use crate::http::tls::Tls;
 use crate::metrics::Metrics;
 use crate::status::StatusBoard;
-
-/// Settings, section `[api]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ApiConfig {
-    /// Address of the REST interface.
-    pub listen: SocketAddr,
-    /// SHA-256 of the administrator token of the installation as 64 hex digits (`printf %s TOKEN | sha256sum`), for
-    /// automation and the first start. Empty: there is none.
-    pub token_sha256: String,
-    /// What somebody unknown may do: `none` or `viewer` (read everything).
-    pub anonymous: Anonymous,
-    /// Serve `/metrics` and `/health/*` on this address too.
-    pub with_ops: bool,
-    /// Compiled policies are compared with the stored configuration this often; changes are taken at once.
-    pub reconcile_interval: HumanDuration,
-    /// A request that takes longer is answered with 503.
-    pub request_timeout: HumanDuration,
-    /// Largest request body.
-    pub max_body: HumanBytes,
-}
-
-impl Default for ApiConfig {
-    fn default() -> Self {
-        Self {
-            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
-            token_sha256: String::new(),
-            anonymous: Anonymous::None,
-            with_ops: false,
-            reconcile_interval: HumanDuration(Duration::from_secs(3)),
-            request_timeout: HumanDuration(Duration::from_secs(15)),
-            max_body: HumanBytes(4 << 20),
-        }
-    }
-}
-
-impl ApiConfig {
-    /// What of it makes no sense: key, value, reason, example.
-    pub fn validate(&self) -> Vec<ow_service::config::Problem> {
-        let mut problems = Vec::new();
-        let mut problem = |key: &str, value: String, reason: &str, example: &str| {
-            problems.push(ow_service::config::Problem {
-                origin: "api".into(),
-                key: format!("api.{key}"),
-                value,
-                reason: reason.into(),
-                example: Some(example.into()),
-            });
-        };
-        if TokenHash::parse(&self.token_sha256).is_err() {
-            let example = "token_sha256 = \"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\"";
-            problem("token_sha256", String::new(), "is not 64 hex digits: the SHA-256 of the token", example);
-        }
-        let interval = self.reconcile_interval;
-        if !(Duration::from_millis(200)..=Duration::from_secs(60)).contains(&interval.0) {
-            problem("reconcile_interval", interval.to_string(), "must be 200ms to 1m", "reconcile_interval = \"3s\"");
-        }
-        let timeout = self.request_timeout;
-        if !(Duration::from_millis(100)..=Duration::from_secs(300)).contains(&timeout.0) {
-            problem("request_timeout", timeout.to_string(), "must be 100ms to 5m", "request_timeout = \"15s\"");
-        }
-        if !(1 << 10..=64 << 20).contains(&self.max_body.0) {
-            problem("max_body", self.max_body.to_string(), "must be 1KiB to 64MiB", "max_body = \"4MiB\"");
-        }
-        problems
-    }
-}
 
 /// What the api works with.
 #[derive(Debug, Clone)]
@@ -124,6 +59,8 @@ pub enum ApiError {
     },
     #[error("setting api.token_sha256 is not 64 hex digits")]
     Token,
+    #[error("TLS cannot be served")]
+    Tls(#[from] http::tls::TlsError),
     #[error("the api could not prepare the bus")]
     Bus(#[source] BusError),
     #[error("the api could not listen to changes of the configuration")]
@@ -145,8 +82,16 @@ pub(crate) struct Shared {
     pub table: Table,
     /// The OpenAPI document.
     pub document: serde_json::Value,
+    /// `None`: any number of requests.
+    pub limiter: Option<Limiter>,
     pub request_timeout: Duration,
     pub max_body: usize,
+    /// Origins of pages of others that may use the interface from a browser.
+    pub cors_origins: Vec<String>,
+    /// We speak TLS ourselves.
+    pub is_tls: bool,
+    /// The service ends: streams of events end, too.
+    pub stop: CancellationToken,
 }
 
 /// Listens on `config.listen` and runs until `shutdown`.
@@ -165,6 +110,10 @@ pub async fn serve(
 ) -> Result<(), ApiError> {
     let Deps { bus, store, ops } = deps;
     let token = TokenHash::parse(&config.token_sha256).map_err(|_| ApiError::Token)?;
+    let tls = match (&config.tls.cert_file, &config.tls.key_file) {
+        (Some(cert_file), Some(key_file)) => Some(Tls::load(cert_file, key_file)?),
+        _ => None,
+    };
     let addr = listener.local_addr().unwrap_or(config.listen);
     if config.anonymous == Anonymous::Viewer && !addr.ip().is_loopback() {
         tracing::warn!(%addr, "everybody who reaches this address can read; set api.anonymous to \"none\"");
@@ -192,20 +141,29 @@ pub async fn serve(
         anonymous: config.anonymous,
         table,
         document,
+        limiter: Limiter::new(config.rate_limit, config.rate_burst),
         request_timeout: config.request_timeout.0,
         max_body: usize::try_from(config.max_body.0).unwrap_or(usize::MAX),
+        cors_origins: config.cors_origins,
+        is_tls: tls.is_some(),
+        stop: stop.clone(),
     });
-    let mut router: Router = routes::router(shared);
+    let mut router = routes::router(shared);
     if config.with_ops {
         router = router.merge(ops.router());
     }
-    tracing::info!(%addr, "REST interface listens");
-    let server = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
-    let server = tracker.spawn(async move {
-        if let Err(error) = server.await {
-            tracing::error!(%error, "the HTTP server ended");
-        }
-    });
+    tracing::info!(%addr, tls = tls.is_some(), "REST interface listens");
+    let acceptors = tls.as_ref().map(Tls::acceptors);
+    if let Some(tls) = tls {
+        tracker.spawn(tls.follow(http::tls::RELOAD, stop.clone()));
+    }
+    let server = http::server::Server {
+        listener,
+        tls: acceptors,
+        max_connections: config.max_connections,
+        drain: config.request_timeout.0,
+    };
+    let server = tracker.spawn(server.run(router, stop.clone()));
     tracker.close();
     let ended = tokio::select! {
         _ = follower => "status",
@@ -217,24 +175,4 @@ pub async fn serve(
     // Requests in hand end by their own time-out.
     tracker.wait().await;
     if wanted { Ok(()) } else { Err(ApiError::Ended(ended)) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn settings_without_sense_are_told() {
-        assert!(ApiConfig::default().validate().is_empty());
-        let config = ApiConfig {
-            token_sha256: "geheim".into(),
-            max_body: HumanBytes(0),
-            reconcile_interval: HumanDuration(Duration::ZERO),
-            request_timeout: HumanDuration(Duration::ZERO),
-            ..ApiConfig::default()
-        };
-        let text: Vec<String> = config.validate().iter().map(ToString::to_string).collect();
-        assert_eq!(text.len(), 4);
-        assert!(!text.join("\n").contains("geheim"), "a token written by mistake is not shown");
-    }
 }

@@ -6,12 +6,17 @@
 pub mod body;
 pub mod document;
 pub mod etag;
+pub mod fields;
+pub mod headers;
 pub mod merge_patch;
 pub mod page;
 pub mod permission;
 pub mod problem;
 pub mod query;
+pub mod rate;
 pub mod schema;
+pub mod server;
+pub mod tls;
 
 use std::sync::Arc;
 
@@ -35,6 +40,8 @@ use crate::Shared;
 
 /// Longest path and query together.
 const MAX_URI_BYTES: usize = 8 << 10;
+/// Longest names and values of all headers together.
+const MAX_HEADER_BYTES: usize = 16 << 10;
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Routes with all that surrounds them.
@@ -58,16 +65,15 @@ async fn around(State(shared): State<Arc<Shared>>, request: Request, next: Next)
     let asked: HeaderMap = request.headers().clone();
     let span = tracing::info_span!("request", id, %method, path);
     let answer = async {
-        if request.uri().path_and_query().is_some_and(|uri| uri.as_str().len() > MAX_URI_BYTES) {
-            let detail = format!("path and query together are longer than {MAX_URI_BYTES} bytes");
-            return Problem::new(StatusCode::URI_TOO_LONG, "uri-too-long", "Address too long", detail).into_response();
+        if let Some(problem) = too_long(&request) {
+            return problem.into_response();
         }
         match tokio::time::timeout(shared.request_timeout, next.run(request)).await {
             Ok(response) => response,
             Err(late) => Problem::unavailable(&late).into_response(),
         }
     };
-    let mut response = answer.instrument(span.clone()).await;
+    let mut response = as_problem(answer.instrument(span.clone()).await);
     let status = response.status();
     span.in_scope(|| {
         if status.is_server_error() {
@@ -94,12 +100,38 @@ async fn around(State(shared): State<Arc<Shared>>, request: Request, next: Next)
         *response.body_mut() = Body::empty();
     }
     let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers::secure(headers, shared.is_tls);
+    headers::cross_origin(&shared.cors_origins, &method, &asked, headers);
     if let Ok(id) = HeaderValue::from_str(&id) {
         headers.insert(X_REQUEST_ID, id);
     }
     response
+}
+
+/// What an extractor of axum refused as plain text, as a problem.
+fn as_problem(response: Response) -> Response {
+    let kind = response.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    let status = response.status();
+    if !(status.is_client_error() || status.is_server_error()) || !kind.starts_with(b"text/plain") {
+        return response;
+    }
+    let title = status.canonical_reason().unwrap_or("Refused");
+    Problem::new(status, "refused", title, "the path, a parameter or the body has not the form that is wanted")
+        .into_response()
+}
+
+/// Address and headers within their limits.
+fn too_long(request: &Request) -> Option<Problem> {
+    if request.uri().path_and_query().is_some_and(|uri| uri.as_str().len() > MAX_URI_BYTES) {
+        let detail = format!("path and query together are longer than {MAX_URI_BYTES} bytes");
+        return Some(Problem::new(StatusCode::URI_TOO_LONG, "uri-too-long", "Address too long", detail));
+    }
+    let n_bytes: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    (n_bytes > MAX_HEADER_BYTES).then(|| {
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        let detail = format!("the headers together are longer than {MAX_HEADER_BYTES} bytes");
+        Problem::new(status, "headers-too-large", "Headers too large", detail)
+    })
 }
 
 /// The id that a proxy in front gave, if it is a short word; else a new one.

@@ -51,6 +51,9 @@ pub struct PageParams {
     /// `next_cursor` of the page before, with the same filters and order.
     #[param(max_length = 1024)]
     cursor: Option<String>,
+    /// Of each item only these fields: `name,status.severity`.
+    #[param(max_length = 1024)]
+    fields: Option<String>,
 }
 
 /// What a cursor holds: where the page before ended, in which order.

@@ -5,11 +5,13 @@
 //! refused.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
-use axum::extract::{FromRequestParts, MatchedPath, Request, State};
+use axum::extract::{ConnectInfo, FromRequestParts, MatchedPath, RawPathParams, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use ow_domain::access::{Permission, Principal};
@@ -17,12 +19,17 @@ use serde_json::Value;
 
 use crate::Shared;
 use crate::access;
-use crate::http::problem::{PROBLEM_JSON, Problem};
+use crate::http::fields::Fields;
+use crate::http::problem::{ErrorItem, PROBLEM_JSON, Problem};
+use crate::http::rate::Left;
 
 /// Extension of OpenAPI that names the permission.
 pub const X_PERMISSION: &str = "x-permission";
 /// Extension of OpenAPI: names of query parameters that begin so are known, too (`label.`).
 pub const X_QUERY_PREFIXES: &str = "x-query-prefixes";
+
+/// Largest answer of which fields are taken out.
+const MAX_CUT_BYTES: usize = 16 << 20;
 
 /// What the document says of one operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +38,8 @@ pub struct Operation {
     pub permission: Permission,
     /// Names of query parameters; one that ends with `.` is a prefix.
     pub query: Vec<String>,
+    /// Values that query parameters take, by name.
+    pub examples: BTreeMap<String, Value>,
     /// Types that a body may have; empty: it takes no body.
     pub consumes: Vec<String>,
     /// Types of the answers that succeed.
@@ -110,6 +119,7 @@ fn read_operation(operation: &Value) -> Result<Operation, &'static str> {
         id,
         permission,
         query,
+        examples: of("query").filter_map(|parameter| Some((name(parameter), example_of(parameter)?))).collect(),
         consumes: contents(&operation["requestBody"]),
         produces: good.flat_map(|(_, answer)| contents(answer)).collect(),
         required_headers: of("header")
@@ -117,6 +127,16 @@ fn read_operation(operation: &Value) -> Result<Operation, &'static str> {
             .map(|parameter| name(parameter).to_ascii_lowercase())
             .collect(),
     })
+}
+
+/// A value that a parameter takes, as far as its description gives one.
+fn example_of(parameter: &Value) -> Option<Value> {
+    let schema = &parameter["schema"];
+    let is =
+        |kind: &str| schema["type"] == kind || schema["type"].as_array().is_some_and(|all| all.contains(&kind.into()));
+    let given = [&parameter["example"], &schema["example"], &schema["default"], &schema["enum"][0], &schema["minimum"]];
+    let given = given.into_iter().find(|value| !value.is_null()).cloned();
+    given.or_else(|| is("boolean").then_some(Value::Bool(true)))
 }
 
 /// Who asks, in handlers: `Caller(principal): Caller`.
@@ -149,22 +169,82 @@ pub async fn guard(State(shared): State<Arc<Shared>>, request: Request, next: Ne
         let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", title, detail);
         return problem.header(header::ALLOW, allowed).into_response();
     };
-    match admit(&shared, &operation, request).await {
-        Ok(request) => next.run(request).await,
-        Err(problem) => problem.into_response(),
+    let (request, left) = match admit(&shared, &operation, request).await {
+        Ok(admitted) => admitted,
+        Err(problem) => return problem.into_response(),
+    };
+    let wanted = match wanted_fields(&operation, &request) {
+        Ok(fields) => fields,
+        Err(problem) => return problem.into_response(),
+    };
+    let mut response = next.run(request).await;
+    if let Some(fields) = wanted {
+        response = cut(fields, response).await;
     }
+    if let Some(left) = left {
+        left.tell(response.headers_mut());
+    }
+    response
 }
 
-/// In this order: who asks, whether they may, whether we understand each other.
-async fn admit(shared: &Shared, operation: &Arc<Operation>, request: Request) -> Result<Request, Problem> {
+/// `fields=`, where the operation has it.
+fn wanted_fields(operation: &Operation, request: &Request) -> Result<Option<Fields>, Problem> {
+    if !operation.query.iter().any(|name| name == "fields") {
+        return Ok(None);
+    }
+    let pairs = url::form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes());
+    let Some((_, text)) = pairs.into_iter().find(|(key, value)| key == "fields" && !value.is_empty()) else {
+        return Ok(None);
+    };
+    let wrong = |item: ErrorItem| {
+        let title = "Wrong query parameters";
+        let detail = "1 query parameters are wrong";
+        Problem::new(StatusCode::BAD_REQUEST, "invalid-query", title, detail).with(vec![item])
+    };
+    Fields::parse(&text).map(Some).map_err(wrong)
+}
+
+/// A JSON answer with the wanted fields only.
+async fn cut(fields: Fields, response: Response) -> Response {
+    let is_json = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
+    if response.status() != StatusCode::OK || !is_json {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    let read = axum::body::to_bytes(body, MAX_CUT_BYTES).await.ok();
+    let Some(mut value) = read.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok()) else {
+        return Problem::internal("the answer is too large to be cut; ask for a smaller page").into_response();
+    };
+    fields.cut_answer(&mut value);
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(parts, serde_json::to_vec(&value).unwrap_or_default().into())
+}
+
+/// In this order: who asks, whether too often, whether they may, whether we understand each other.
+async fn admit(
+    shared: &Shared,
+    operation: &Arc<Operation>,
+    request: Request,
+) -> Result<(Request, Option<Left>), Problem> {
     let (mut parts, body) = request.into_parts();
+    let take = |who: &str| shared.limiter.as_ref().map(|limiter| limiter.take(who, Instant::now())).transpose();
     let principal = match access::authenticate(shared, &parts).await {
         Ok(principal) => principal,
         // A token that has expired does not take away what everybody may.
         Err(_) if operation.permission == Permission::Public => Principal::anonymous(None),
-        Err(problem) => return Err(problem),
+        Err(problem) => {
+            // Whoever guesses tokens is slowed down.
+            take(&address(&parts))?;
+            return Err(problem);
+        }
     };
+    let left = if principal.is_known() { take(&principal.actor)? } else { take(&address(&parts))? };
     permit(&principal, operation.permission)?;
+    // No stored thing has a name that is no text.
+    let names = RawPathParams::from_request_parts(&mut parts, &()).await;
+    if names.map_or(true, |names| names.iter().any(|(_, name)| name.contains(char::is_control))) {
+        return Err(Problem::not_found("resource", parts.uri.path()));
+    }
     acceptable(&parts.headers, &operation.produces)?;
     understood(&parts.headers, &operation.consumes)?;
     for name in &operation.required_headers {
@@ -174,7 +254,13 @@ async fn admit(shared: &Shared, operation: &Arc<Operation>, request: Request) ->
     }
     parts.extensions.insert(principal);
     parts.extensions.insert(operation.clone());
-    Ok(Request::from_parts(parts, body))
+    Ok((Request::from_parts(parts, body), left))
+}
+
+/// Where the connection comes from.
+fn address(parts: &Parts) -> String {
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    peer.map(|ConnectInfo(peer)| peer.ip().to_string()).unwrap_or_default()
 }
 
 fn permit(principal: &Principal, permission: Permission) -> Result<(), Problem> {
@@ -240,13 +326,9 @@ fn essence(value: &str) -> &str {
     value.split(';').next().unwrap_or_default().trim()
 }
 
-/// `Allow` of the answer to a preflight.
-pub fn allowed(table: &Table, path: &str) -> Option<HeaderValue> {
-    HeaderValue::from_str(&table.allowed(path)?).ok()
-}
-
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
     use serde_json::json;
 
     use super::*;

@@ -1,6 +1,7 @@
 //! Query parameters, read strictly: unknown and wrong ones are all told, none is ignored. Known are those that the
 //! operation documents.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::http::page::{self, DEFAULT_LIMIT, MAX_LIMIT};
 use crate::http::permission::Operation;
@@ -23,6 +25,8 @@ const MAX_VALUES: usize = 100;
 pub struct Query {
     pairs: Vec<(String, String)>,
     errors: Vec<ErrorItem>,
+    /// Values that are taken, by parameter.
+    examples: BTreeMap<String, Value>,
 }
 
 /// The order that is asked for.
@@ -45,17 +49,17 @@ impl<S: Sync> FromRequestParts<S> for Query {
     type Rejection = Infallible;
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         let operation = parts.extensions.get::<Arc<Operation>>();
-        let known = operation.map_or(&[][..], |operation| &operation.query);
-        Ok(Self::new(parts.uri.query(), known))
+        let Some(operation) = operation else { return Ok(Self::new(parts.uri.query(), &[], BTreeMap::new())) };
+        Ok(Self::new(parts.uri.query(), &operation.query, operation.examples.clone()))
     }
 }
 
 impl Query {
-    /// `known` names the parameters; one that ends with `.` is a prefix (`label.`).
-    pub fn new(raw: Option<&str>, known: &[String]) -> Self {
+    /// `known` names the parameters; one that ends with `.` is a prefix (`label.`). `examples`: values they take.
+    pub fn new(raw: Option<&str>, known: &[String], examples: BTreeMap<String, Value>) -> Self {
         let pairs = url::form_urlencoded::parse(raw.unwrap_or_default().as_bytes()).into_owned();
         let pairs: Vec<(String, String)> = pairs.take(MAX_PAIRS + 1).collect();
-        let mut query = Self { pairs: Vec::new(), errors: Vec::new() };
+        let mut query = Self { pairs: Vec::new(), errors: Vec::new(), examples };
         if pairs.len() > MAX_PAIRS {
             query.error("", "too-many-parameters", format!("has more than {MAX_PAIRS} parameters"));
         }
@@ -77,7 +81,8 @@ impl Query {
     /// Notes something wrong with a parameter, told by [`Self::finish`].
     pub fn error(&mut self, key: &str, code: &str, message: String) {
         let key: String = key.chars().take(80).collect();
-        self.errors.push(ErrorItem::new(format!("?{key}"), code, message));
+        let item = ErrorItem::new(format!("?{key}"), code, message);
+        self.errors.push(ErrorItem { example: self.examples.get(&key).cloned(), ..item });
     }
 
     /// An empty value is as if the parameter were not there.
@@ -173,7 +178,7 @@ mod tests {
     const KNOWN: [&str; 5] = ["limit", "cursor", "sort", "severity", "label."];
 
     fn query(raw: &str) -> Query {
-        Query::new(Some(raw), &KNOWN.map(str::to_owned))
+        Query::new(Some(raw), &KNOWN.map(str::to_owned), BTreeMap::from([("limit".into(), 100.into())]))
     }
 
     #[test]
@@ -182,6 +187,8 @@ mod tests {
         let _ = (q.limit(), q.cursor::<String>("name"), q.sort(&["name", "-name"]));
         let problem = serde_json::to_value(q.finish().unwrap_err()).unwrap();
         let told: Vec<_> = problem["errors"].as_array().unwrap().iter().map(|e| &e["pointer"]).collect();
+        let examples: Vec<_> = problem["errors"].as_array().unwrap().iter().map(|e| &e["example"]).collect();
+        assert_eq!((examples[0], examples[3]), (&Value::Null, &Value::from(100)));
         assert_eq!(told, ["?bogus", "?severity", "?label.x", "?limit", "?cursor", "?sort"]);
     }
 
