@@ -84,6 +84,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("x509-parser", &["ow-fetcher"]),
     ("flate2", &["ow-fetcher"]),
     ("ring", &["ow-fetcher"]),
+    ("aes", &["ow-media", "ow-origin"]),
     ("saphyr-parser", &["ow-config"]),
     ("quick-xml", &["ow-dash"]),
     ("zstd", &["ow-contracts", "ow-bus", "ow-store"]),

@@ -157,7 +157,7 @@ pub(crate) fn find(data: &[u8], kind: &[u8; 4]) -> Option<usize> {
     data.windows(4).position(|w| w == kind)
 }
 
-fn be32(data: &[u8], at: usize) -> u32 {
+pub(crate) fn be32(data: &[u8], at: usize) -> u32 {
     data.get(at..at + 4).map_or(0, |b| b.iter().fold(0, |n, b| n << 8 | u32::from(*b)))
 }
 
@@ -225,12 +225,12 @@ fn init(handler: [u8; 4], scale: u32, volume: u32, size: [u32; 2], stsd: &[u8], 
 
 /// Writes boxes, sizes filled in at their end.
 #[derive(Default)]
-struct Writer {
-    out: Vec<u8>,
+pub(crate) struct Writer {
+    pub out: Vec<u8>,
 }
 
 impl Writer {
-    fn boxed(&mut self, kind: &[u8; 4], body: impl FnOnce(&mut Writer)) {
+    pub fn boxed(&mut self, kind: &[u8; 4], body: impl FnOnce(&mut Writer)) {
         let at = self.out.len();
         self.words(&[0]);
         self.put(kind);
@@ -239,11 +239,11 @@ impl Writer {
         self.out[at..at + 4].copy_from_slice(&size.to_be_bytes());
     }
 
-    fn put(&mut self, bytes: &[u8]) {
+    pub fn put(&mut self, bytes: &[u8]) {
         self.out.extend_from_slice(bytes);
     }
 
-    fn words(&mut self, words: &[u32]) {
+    pub fn words(&mut self, words: &[u32]) {
         for word in words {
             self.put(&word.to_be_bytes());
         }

@@ -5,13 +5,14 @@ use std::fmt::Write;
 use crate::config::{AdBreaks, GOP_MS};
 use crate::cue;
 use crate::fault::{Discontinuity, FaultKind, Format, Hit, Malformed, Rewrite, Sequence};
-use crate::ladder::{AUDIO, RENDITIONS};
+use crate::ladder::{AUDIO, RENDITIONS, SUBTITLES};
 use crate::ll::{Asked, Low};
 use crate::packager::{Packager, Rate, scale};
+use crate::protect::{Dress, Keyring, base64};
 use crate::timeline::{Timeline, iso};
 
 /// Multivariant playlist of one format.
-pub(crate) fn master(packager: &Packager, format: Format, hits: &[Hit]) -> String {
+pub(crate) fn master(packager: &Packager, format: Format, dress: Dress, hits: &[Hit]) -> String {
     let missing =
         |name: &str| hits.iter().any(|h| matches!(h.kind(), FaultKind::MissingRendition {}) && h.takes_rendition(name));
     let mut out = String::from("#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-INDEPENDENT-SEGMENTS\n");
@@ -21,12 +22,21 @@ pub(crate) fn master(packager: &Packager, format: Format, hits: &[Hit]) -> Strin
              URI=\"audio/index.m3u8\"\n",
         );
     }
+    let has_subtitles = dress == Dress::Subtitles && !missing(SUBTITLES);
+    if has_subtitles {
+        let _ = writeln!(
+            out,
+            "#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID=\"subs\",NAME=\"English\",LANGUAGE=\"en\",DEFAULT=YES,AUTOSELECT=YES,FORCED=NO,\
+             URI=\"{SUBTITLES}/index.m3u8\""
+        );
+    }
     for (i, video) in packager.ladder().video.iter().enumerate() {
         let name = RENDITIONS[i];
         if missing(name) {
             continue;
         }
         let (rate, group) = match format {
+            Format::Ts if has_subtitles => (packager.ts_rate(i), ",SUBTITLES=\"subs\""),
             Format::Ts => (packager.ts_rate(i), ""),
             Format::Ll => (packager.ll_rate(i) + packager.ll_rate(AUDIO), ",AUDIO=\"aud\""),
             _ => (packager.cmaf_rate(i) + packager.cmaf_rate(AUDIO), ",AUDIO=\"aud\""),
@@ -129,6 +139,19 @@ pub(crate) struct Segment {
     is_gap: bool,
     /// Cues in front of it, whole lines.
     tags: String,
+    /// Keys in force, whole lines.
+    keys: String,
+    /// Another initialization segment than the usual one.
+    map: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Suffix {
+    Ts,
+    Mp4,
+    /// With parts.
+    Low,
+    Vtt,
 }
 
 /// Media playlist of one rendition as of `now_us`; `low`: of low latency, and what it was asked for with.
@@ -136,7 +159,7 @@ pub(crate) struct Segment {
 pub(crate) fn media(
     packager: &Packager,
     timeline: &Timeline,
-    format: Format,
+    (channel, format, dress): (&str, Format, Dress),
     rendition: usize,
     now_us: i64,
     ads: Option<AdBreaks>,
@@ -149,10 +172,65 @@ pub(crate) fn media(
     for hit in hits {
         apply(&mut list, hit, timeline, edge);
     }
+    if matches!(dress, Dress::Aes128 | Dress::Drm) {
+        protect(&mut list, dress, &Keyring::new(channel, timeline, hits));
+    }
     for (i, segment) in list.segments.iter_mut().enumerate() {
         segment.tags = ads.map_or(String::new(), |ads| cue::tags(ads, timeline, segment.n, i == 0, hits));
     }
-    render(&list, format, low.map(|asked| Low::new(packager, timeline, rendition, now_us, asked, &list, hits)).as_ref())
+    let low = low.map(|asked| Low::new(packager, timeline, rendition, now_us, asked, &list, hits));
+    let suffix = match format {
+        Format::Ts => Suffix::Ts,
+        Format::Ll => Suffix::Low,
+        Format::Cmaf | Format::Dash => Suffix::Mp4,
+    };
+    render(&list, suffix, low.as_ref())
+}
+
+/// Media playlist of the subtitles.
+pub(crate) fn subtitles(packager: &Packager, timeline: &Timeline, now_us: i64, hits: &[Hit]) -> String {
+    let now_us = seen_at(timeline, now_us, hits);
+    let mut list = clean(packager, timeline, 0, now_us);
+    for hit in hits {
+        apply(&mut list, hit, timeline, timeline.edge(now_us));
+    }
+    render(&list, Suffix::Vtt, None)
+}
+
+/// Cues of segment `n`: one, on the segment's own clock.
+pub(crate) fn text(timeline: &Timeline, n: i64, hits: &[Hit]) -> String {
+    let ticks = n * timeline.segment_us / 1_000 * 90;
+    let is_unwrapped = hits.iter().any(|h| matches!(h.kind(), FaultKind::TimestampMapUnwrapped {}));
+    let wrapped = ticks.rem_euclid(1 << 33);
+    let mpegts = if is_unwrapped { ticks.max(wrapped + (1 << 33)) } else { wrapped };
+    let end = timeline.segment_us / 1_000 - 500;
+    format!(
+        "WEBVTT\nX-TIMESTAMP-MAP=LOCAL:00:00:00.000,MPEGTS:{mpegts}\n\n00:00:00.500 --> 00:00:{:02}.{:03}\nSegment {n}\n",
+        end / 1_000,
+        end % 1_000
+    )
+}
+
+/// Key tags and initialization segments.
+fn protect(list: &mut MediaPlaylist, dress: Dress, keyring: &Keyring<'_>) {
+    for segment in &mut list.segments {
+        let generation = keyring.generation(segment.n);
+        let key = keyring.key(generation);
+        if keyring.has_maps() && generation > 0 {
+            segment.map = Some(format!("init-k{generation}.mp4"));
+        }
+        segment.keys = match dress {
+            Dress::Aes128 => format!("#EXT-X-KEY:METHOD=AES-128,URI=\"../key-{generation}\"\n"),
+            _ => format!(
+                "#EXT-X-KEY:METHOD=SAMPLE-AES,URI=\"data:text/plain;base64,{}\",KEYID=0x{},\
+                 KEYFORMAT=\"urn:uuid:edef8ba9-79d6-4ace-a3c8-27dcd51d21ed\",KEYFORMATVERSIONS=\"1\"\n\
+                 #EXT-X-KEY:METHOD=SAMPLE-AES,URI=\"skd://{}\",KEYFORMAT=\"com.apple.streamingkeydelivery\",KEYFORMATVERSIONS=\"1\"\n",
+                base64(&key.widevine(false)),
+                key.hex_id().to_uppercase(),
+                key.hex_id()
+            ),
+        };
+    }
 }
 
 /// The time that a playlist is of, when a fault holds it back or runs it ahead.
@@ -181,6 +259,8 @@ fn clean(packager: &Packager, timeline: &Timeline, rendition: usize, now_us: i64
             is_discontinuous: false,
             is_gap: false,
             tags: String::new(),
+            keys: String::new(),
+            map: None,
         }
     };
     MediaPlaylist {
@@ -278,13 +358,18 @@ fn restart(list: &mut MediaPlaylist, hit: &Hit, timeline: &Timeline, start: i64,
     }
 }
 
-fn render(list: &MediaPlaylist, format: Format, low: Option<&Low>) -> String {
-    let (version, suffix) = match format {
-        Format::Ts => (3, "ts"),
+fn render(list: &MediaPlaylist, suffix: Suffix, low: Option<&Low>) -> String {
+    let has_map = matches!(suffix, Suffix::Mp4 | Suffix::Low);
+    let (version, suffix) = match suffix {
+        Suffix::Ts => (3, "ts"),
+        Suffix::Mp4 => (6, "m4s"),
         // EXT-X-SKIP needs 9 (draft-pantos-hls-rfc8216bis 8).
-        Format::Ll => (9, "m4s"),
-        _ => (6, "m4s"),
+        Suffix::Low => (9, "m4s"),
+        Suffix::Vtt => (3, "vtt"),
     };
+    // Key formats need version 5.
+    let has_formats = list.segments.iter().any(|s| s.keys.contains("KEYFORMAT"));
+    let version = if has_formats { version.max(5) } else { version };
     let mut out = String::with_capacity(200 + 120 * list.segments.len());
     let _ = write!(out, "#EXTM3U\n#EXT-X-VERSION:{version}\n#EXT-X-TARGETDURATION:{}\n", list.target_duration);
     if let Some(low) = low {
@@ -294,15 +379,20 @@ fn render(list: &MediaPlaylist, format: Format, low: Option<&Low>) -> String {
     if list.discontinuity_sequence > 0 && !list.is_uncounted {
         let _ = writeln!(out, "#EXT-X-DISCONTINUITY-SEQUENCE:{}", list.discontinuity_sequence);
     }
-    let map = |n: i64| if list.map_changed.is_some_and(|since| n >= since) { "init-b.mp4" } else { "init.mp4" };
-    let mut told = "";
+    let usual = |n: i64| if list.map_changed.is_some_and(|since| n >= since) { "init-b.mp4" } else { "init.mp4" };
+    let map = |s: &'_ Segment| s.map.clone().unwrap_or_else(|| usual(s.n).to_owned());
+    let (mut told, mut keys) = (String::new(), "");
     let skipped = low.map_or(0, |low| low.skipped);
     if skipped > 0 {
         let _ = writeln!(out, "#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}");
     }
     for segment in list.segments.iter().skip(skipped) {
-        if format != Format::Ts && told != map(segment.n) {
-            told = map(segment.n);
+        if keys != segment.keys {
+            keys = &segment.keys;
+            out.push_str(keys);
+        }
+        if has_map && told != map(segment) {
+            told = map(segment);
             let _ = writeln!(out, "#EXT-X-MAP:URI=\"{told}\"");
         }
         if segment.is_discontinuous {

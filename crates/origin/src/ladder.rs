@@ -7,6 +7,8 @@ use crate::recording::{Audio, Video};
 
 /// Rendition names: video from high to low, then audio.
 pub(crate) const RENDITIONS: [&str; 4] = ["360p", "240p", "144p", "audio"];
+/// Name of the subtitles, where there are any.
+pub(crate) const SUBTITLES: &str = "subs";
 /// Place of the audio rendition in [`RENDITIONS`].
 pub(crate) const AUDIO: usize = 3;
 

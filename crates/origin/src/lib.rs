@@ -16,6 +16,10 @@
 //! /live/<channel>/ll/<rendition>/init.mp4    .../<n>.m4s    .../<n>.<part>.m4s (held back when it is the hinted one)
 //! /live/<channel>/dash/timeline.mpd     .../<rendition>/init.mp4    .../<rendition>/t<time>.m4s
 //! /live/<channel>/dash/number.mpd       .../<rendition>/init.mp4    .../<rendition>/<n>.m4s
+//! /live/<channel>/ts-aes/master.m3u8    whole segments encrypted (AES-128); .../key-<generation>
+//! /live/<channel>/ts-subs/master.m3u8   with WebVTT subtitles: .../subs/index.m3u8, .../subs/<n>.vtt
+//! /live/<channel>/cmaf-drm/master.m3u8  samples encrypted (cbcs)
+//! /live/<channel>/dash-drm/timeline.mpd, number.mpd      the same
 //! /time                                 UTC now (ISO 8601), for DASH UTCTiming
 //! /control/faults                       GET lists, POST adds (JSON of FaultSpec), DELETE clears; DELETE /control/faults/<id> removes one
 //! ```
@@ -35,6 +39,7 @@ mod mark;
 mod memory;
 mod mpd;
 mod packager;
+mod protect;
 mod recording;
 mod respond;
 mod route;
@@ -46,7 +51,7 @@ pub use clock::Clock;
 pub use config::{AdBreaks, ConfigError, OriginConfig, OriginError};
 pub use fault::{
     Active, Blocking, Discontinuity, FaultError, FaultHandle, FaultKind, FaultScript, FaultSpec, Flap, Format,
-    Malformed, NamedFault, Near, ObjectKind, Profile, Rewrite, ScriptStep, Seam, Selector, Sequence,
+    Malformed, NamedFault, Near, ObjectKind, Profile, Rewrite, Rotation, ScriptStep, Seam, Selector, Sequence,
 };
 pub use memory::{MemoryOrigin, MemoryStream};
 pub use server::{Origin, run, start, start_with_clock};

@@ -6,7 +6,10 @@ use crate::fault::{FaultKind, Hit, Malformed, Seam};
 use crate::hls::{declared_codecs, seen_at};
 use crate::ladder::{AUDIO, RENDITIONS};
 use crate::packager::{Packager, scale};
+use crate::protect::{Key, base64};
 use crate::timeline::{Timeline, iso};
+
+const MAIN: &str = "      <Role schemeIdUri=\"urn:mpeg:dash:role:2011\" value=\"main\"/>\n";
 
 /// How segments are addressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,7 +31,7 @@ pub(crate) struct Utc<'a> {
 pub(crate) fn mpd(
     packager: &Packager,
     timeline: &Timeline,
-    addressing: Addressing,
+    (addressing, key): (Addressing, Option<Key>),
     now_us: i64,
     utc: Option<Utc<'_>>,
     hits: &[Hit],
@@ -52,6 +55,7 @@ pub(crate) fn mpd(
         packager,
         timeline,
         addressing,
+        key,
         first: timeline.first(timeline.published(edge)),
         edge,
         hits,
@@ -68,8 +72,9 @@ pub(crate) fn mpd(
     let _ = write!(
         out,
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
-         <MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" profiles=\"urn:mpeg:dash:profile:isoff-live:2011\" type=\"{kind}\" \
+         <MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\"{} profiles=\"urn:mpeg:dash:profile:isoff-live:2011\" type=\"{kind}\" \
          availabilityStartTime=\"{}\"",
+        if key.is_some() { " xmlns:cenc=\"urn:mpeg:cenc:2013\"" } else { "" },
         iso(timeline.start_us + shift_ms * 1_000)
     );
     if !has(|k| matches!(k, FaultKind::PublishTimeMissing {})) {
@@ -98,6 +103,8 @@ struct View<'a> {
     packager: &'a Packager,
     timeline: &'a Timeline,
     addressing: Addressing,
+    /// Of a protected presentation.
+    key: Option<Key>,
     /// Oldest and newest segment.
     first: i64,
     edge: i64,
@@ -159,9 +166,11 @@ impl View<'_> {
             let _ = write!(
                 out,
                 "    <AdaptationSet id=\"1\" contentType=\"video\" mimeType=\"video/mp4\" segmentAlignment=\"true\" startWithSAP=\"1\" \
-                 frameRate=\"{}\" par=\"16:9\">\n      <Role schemeIdUri=\"urn:mpeg:dash:role:2011\" value=\"main\"/>\n",
+                 frameRate=\"{}\" par=\"16:9\">\n",
                 if zero { 0 } else { 25 }
             );
+            self.protection(out);
+            out.push_str(MAIN);
             if skew_ms.is_none() {
                 self.template(out, videos[0], stretch);
             }
@@ -191,8 +200,10 @@ impl View<'_> {
         if !missing(AUDIO) && has_audio {
             out.push_str(
                 "    <AdaptationSet id=\"2\" contentType=\"audio\" mimeType=\"audio/mp4\" segmentAlignment=\"true\" startWithSAP=\"1\" \
-                 lang=\"en\">\n      <Role schemeIdUri=\"urn:mpeg:dash:role:2011\" value=\"main\"/>\n",
+                 lang=\"en\">\n",
             );
+            self.protection(out);
+            out.push_str(MAIN);
             self.template(out, AUDIO, stretch);
             let _ = write!(
                 out,
@@ -205,6 +216,19 @@ impl View<'_> {
             );
         }
         out.push_str("  </Period>\n");
+    }
+
+    /// What an AdaptationSet says of its encryption (ISO/IEC 23001-7 §11.2).
+    fn protection(&self, out: &mut String) {
+        let Some(key) = self.key else { return };
+        let _ = write!(
+            out,
+            "      <ContentProtection schemeIdUri=\"urn:mpeg:dash:mp4protection:2011\" value=\"cbcs\" cenc:default_KID=\"{}\"/>\n      \
+             <ContentProtection schemeIdUri=\"urn:uuid:edef8ba9-79d6-4ace-a3c8-27dcd51d21ed\">\n        <cenc:pssh>{}</cenc:pssh>\n      \
+             </ContentProtection>\n",
+            key.uuid(),
+            base64(&key.widevine(false))
+        );
     }
 
     /// Opening of a `SegmentTemplate` with what all kinds of it have; without its end.

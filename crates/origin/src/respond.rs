@@ -17,6 +17,7 @@ use crate::ladder::Ladder;
 use crate::ll::{self, Asked};
 use crate::mpd::{self, Utc};
 use crate::packager::{Cut, Packager, Twist};
+use crate::protect::{self, Dress, Key, Keyring, Protection};
 use crate::route::{Item, Object};
 use crate::timeline::{Timeline, iso};
 
@@ -190,7 +191,7 @@ impl Origin {
             hits.iter().find_map(|h| if let FaultKind::Malformed { how } = *h.kind() { Some(how) } else { None });
         match object.item {
             Item::Master => {
-                let text = hls::master(packager, object.format, hits);
+                let text = hls::master(packager, object.format, object.dress, hits);
                 let body = malformed.map_or(text.clone().into_bytes(), |how| hls::malform(&text, how));
                 playlist(body, 60)
             }
@@ -199,8 +200,8 @@ impl Origin {
                     return Reply::not_found();
                 }
                 let low = (object.format == Format::Ll).then_some(asked);
-                let ads = self.config.ad_breaks;
-                let text = hls::media(packager, &timeline, object.format, rendition, now_us, ads, low, hits);
+                let (packaging, ads) = ((object.channel, object.format, object.dress), self.config.ad_breaks);
+                let text = hls::media(packager, &timeline, packaging, rendition, now_us, ads, low, hits);
                 let body = malformed.map_or(text.clone().into_bytes(), |how| hls::malform(&text, how));
                 playlist(body, 1)
             }
@@ -208,10 +209,11 @@ impl Origin {
                 if timeline.edge(now_us) < 0 {
                     return Reply::not_found();
                 }
-                let still = mpd::mpd(packager, &timeline, addressing, now_us, None, hits);
+                let key = (object.dress == Dress::Drm).then(|| Key::of(object.channel, 0));
+                let still = mpd::mpd(packager, &timeline, (addressing, key), now_us, None, hits);
                 let host = request.headers().get(header::HOST).and_then(|h| h.to_str().ok()).filter(|h| is_host(h));
                 let utc = Utc { now_us, host: host.unwrap_or("localhost") };
-                let text = mpd::mpd(packager, &timeline, addressing, now_us, Some(utc), hits);
+                let text = mpd::mpd(packager, &timeline, (addressing, key), now_us, Some(utc), hits);
                 let body = malformed.map_or(text.clone().into_bytes(), |how| mpd::malform(&text, how));
                 let etag = format!("W/{}", etag_of(still.as_bytes()));
                 let body = Bytes::from(body);
@@ -223,8 +225,37 @@ impl Origin {
                     ..Reply::text(StatusCode::OK, "")
                 }
             }
-            Item::Init(rendition) | Item::OtherInit(rendition) => {
+            Item::TextPlaylist => {
+                let text = hls::subtitles(packager, &timeline, now_us, hits);
+                let body = malformed.map_or(text.clone().into_bytes(), |how| hls::malform(&text, how));
+                playlist(body, 1)
+            }
+            Item::Text(n) => {
+                if !timeline.is_available(n, now_us) {
+                    return Reply::not_found();
+                }
+                let body = Bytes::from(hls::text(&timeline, n, hits));
+                let (content_type, etag) = ("text/vtt", etag_of(&body));
+                Reply { content_type, cache_s: 60, etag, body, has_ranges: true, ..Reply::text(StatusCode::OK, "") }
+            }
+            Item::Key(generation) => {
+                let body = Bytes::copy_from_slice(&Key::of(object.channel, generation).key);
+                Reply { content_type: "application/octet-stream", cache_s: 60, body, ..Reply::text(StatusCode::OK, "") }
+            }
+            Item::Init(rendition) | Item::OtherInit(rendition) | Item::KeyInit(rendition, _) => {
                 let mut body = packager.init(rendition);
+                if object.dress == Dress::Drm {
+                    let is_kept = hits.iter().any(|h| matches!(h.kind(), FaultKind::KidKept {}));
+                    let generation = match object.item {
+                        Item::KeyInit(_, generation) => generation,
+                        _ => 0,
+                    };
+                    let mut key = Key::of(object.channel, generation);
+                    if is_kept {
+                        key.id = Key::of(object.channel, 0).id;
+                    }
+                    body = protect::init(&body, &key);
+                }
                 if matches!(object.item, Item::OtherInit(_)) {
                     body = cmaf::with_next_level(&body);
                 }
@@ -336,6 +367,7 @@ impl Origin {
         let mut twist = Twist { published: Some(n), ..Twist::default() };
         // What is done to the bytes in the end, and what tells one such from another.
         let mut done: Vec<(char, Change)> = Vec::new();
+        let (mut iv_shift, mut ahead, mut other_headers) = (0, 0, false);
         let taken = |hit: &&Hit| !hit.entry.is_for_new() || n > timeline.edge(hit.since_us);
         for hit in hits.iter().filter(taken) {
             let since = timeline.edge(hit.since_us) + 1;
@@ -366,6 +398,9 @@ impl Origin {
                     done.push(('n', |b| cmaf::with_tfdt(b, |time| (time % 90_000).wrapping_sub(180_000))));
                 }
                 FaultKind::Tfdt32 {} => done.push(('w', |b| cmaf::with_tfdt32(b))),
+                FaultKind::IvShift { by } => iv_shift += i64::from(by),
+                FaultKind::KeyAhead { segments } => ahead += i64::from(segments),
+                FaultKind::PsshDiffers {} => other_headers = true,
                 _ => {}
             }
         }
@@ -377,9 +412,25 @@ impl Origin {
         for (_, change) in &done {
             body = change(&body);
         }
+        let keyring = Keyring::new(object.channel, timeline, hits);
+        let generation = keyring.generation(n + ahead);
+        match object.dress {
+            Dress::Plain | Dress::Subtitles => {}
+            Dress::Aes128 => body = protect::whole(&body, &keyring.key(generation), n + iv_shift),
+            Dress::Drm => {
+                let in_band = keyring.is_in_band(generation);
+                let headers = (in_band || other_headers).then_some(other_headers);
+                let protection = Protection { key: keyring.key(generation), in_band, headers };
+                body = protect::segment(&body, rendition != crate::ladder::AUDIO, &protection);
+            }
+        }
         let flaws = done.iter().map(|(name, _)| name).collect::<String>();
         let cut = twist.cut.map(|(cut, _)| format!("{cut:?}").len()).unwrap_or_default();
-        let etag = format!("\"{rendition:x}-{media:x}-{:x}-{flaws}{cut}-{:x}\"", twist.shift_us, body.len());
+        let etag = format!(
+            "\"{rendition:x}-{media:x}-{:x}-{flaws}{cut}-{generation:x}{iv_shift:x}-{:x}\"",
+            twist.shift_us,
+            body.len()
+        );
         // As long as it can be fetched at all.
         let cache_s = (timeline.window + 1) * timeline.segment_us / 1_000_000;
         Reply { content_type, cache_s, etag, body, has_ranges: true, ..Reply::text(StatusCode::OK, "") }

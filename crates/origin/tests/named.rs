@@ -58,7 +58,8 @@ async fn raw_within(origin: &MemoryOrigin, path: &str, patience: Duration) -> Ve
 
 fn names(profile: Profile) -> &'static [&'static str] {
     match profile {
-        Profile::Ts => &["360p", "240p", "144p"],
+        Profile::Ts | Profile::TsAes => &["360p", "240p", "144p"],
+        Profile::TsSubtitles => &["360p", "subs"],
         _ => &["360p", "240p", "144p", "audio"],
     }
 }
@@ -70,7 +71,7 @@ async fn wire(origin: &MemoryOrigin, fault: &NamedFault, now_us: i64) -> BTreeMa
     let mut out = BTreeMap::from([(entry.clone(), raw(origin, &entry).await)]);
     for name in names(fault.profile) {
         let init = format!("{base}/{name}/init.mp4");
-        if fault.profile != Profile::Ts {
+        if !matches!(fault.profile, Profile::Ts | Profile::TsAes | Profile::TsSubtitles) {
             out.insert(init.clone(), raw(origin, &init).await);
         }
         if fault.profile.is_dash() {
@@ -86,7 +87,13 @@ async fn wire(origin: &MemoryOrigin, fault: &NamedFault, now_us: i64) -> BTreeMa
         let list = raw(origin, &index).await;
         let text = String::from_utf8_lossy(&list).into_owned();
         let body = text.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-        let uris: Vec<&str> = body.lines().filter(|l| l.ends_with(".ts") || l.ends_with(".m4s")).collect();
+        let is_segment = |l: &&str| [".ts", ".m4s", ".vtt"].iter().any(|end| l.ends_with(end));
+        let uris: Vec<&str> = body.lines().filter(is_segment).collect();
+        // Initialization segments of later keys.
+        for map in body.lines().filter_map(|l| l.strip_prefix("#EXT-X-MAP:URI=\"")?.strip_suffix('"')) {
+            let path = format!("{base}/{name}/{map}");
+            out.insert(path.clone(), raw(origin, &path).await);
+        }
         for (what, uri) in [("oldest", uris.first()), ("newest", uris.last()), ("even", uris.iter().find(|u| even(u)))]
         {
             if let Some(uri) = uri {

@@ -118,6 +118,20 @@ pub enum FaultKind {
     PartsOverwritten {},
     /// INDEPENDENT=YES on every part. [F45]
     PartsIndependent {},
+    // Protected channels and subtitles.
+    /// Keys change with the segment that was being made when the fault began, and then every so many segments. Nothing is wrong with
+    /// that; other faults need it.
+    KeyRotation { every_segments: u32, how: Rotation },
+    /// Segments are encrypted with the IV of the segment so many after them; AES-128. [F66]
+    IvShift { by: u32 },
+    /// Initialization segments of later keys still have the id of the first. [F67]
+    KidKept {},
+    /// Fragments carry headers of DRM systems, other ones than the initialization segment. [F68]
+    PsshDiffers {},
+    /// Segments have the key of the segment so many after them; with keys that rotate. [F69]
+    KeyAhead { segments: u32 },
+    /// X-TIMESTAMP-MAP of subtitles counts on where the 33-bit clock wrapped. [F37]
+    TimestampMapUnwrapped {},
 
     // Multivariant playlists and MPDs.
     /// Video renditions declare this in CODECS (HLS) or `@codecs` (MPD). [F22, F23, F24]
@@ -218,6 +232,16 @@ pub enum Blocking {
     Segment,
 }
 
+/// How a change of keys is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rotation {
+    /// The fragments name their key; the initialization segment stays. In TS the key's URI changes.
+    InBand,
+    /// Each key has an initialization segment.
+    Map,
+}
+
 fn two() -> u32 {
     2
 }
@@ -270,7 +294,7 @@ pub enum Rewrite {
     Extinf,
 }
 
-use ObjectKind::{Init, MediaPlaylist, Mpd, Mvp, Part, Segment};
+use ObjectKind::{Init, Key, MediaPlaylist, Mpd, Mvp, Part, Segment};
 
 impl FaultKind {
     /// The name in JSON.
@@ -292,9 +316,12 @@ impl FaultKind {
             | Hang { .. }
             | Reset { .. }
             | Html {}
-            | EmptyBody {} => &[Mvp, MediaPlaylist, Segment, Part, Init, Mpd],
+            | EmptyBody {} => &[Mvp, MediaPlaylist, Segment, Part, Init, Mpd, Key],
             BlockingIgnored { .. } | PartsMissing {} | PartTarget { .. } | PartsIndependent {} => &[MediaPlaylist],
             PartsOverwritten {} => &[Part],
+            KeyRotation { .. } => &[MediaPlaylist, Segment, Init],
+            IvShift { .. } | PsshDiffers {} | KeyAhead { .. } | TimestampMapUnwrapped {} => &[Segment],
+            KidKept {} => &[Init],
             FrozenPlaylist {} | StaleCopy { .. } | Endlist {} => &[MediaPlaylist, Mpd],
             CacheHeaders { .. } | DateShift { .. } => &[Mvp, MediaPlaylist, Segment, Part, Init, Mpd],
             Codecs { .. } | Bandwidth { .. } => &[Mvp, Mpd],
@@ -348,7 +375,10 @@ impl FaultKind {
         match self {
             FaultKind::ContinuityError {} | FaultKind::PsiNotFirst {} => &[Ts],
             FaultKind::TfdtNegative {} | FaultKind::Tfdt32 {} | FaultKind::SampleEntry { .. } => &[Cmaf, Dash],
-            FaultKind::MapChanged {} => &[Cmaf],
+            FaultKind::MapChanged {} | FaultKind::KidKept {} | FaultKind::KeyAhead { .. } => &[Cmaf],
+            FaultKind::KeyRotation { .. } => &[Ts, Cmaf],
+            FaultKind::IvShift { .. } | FaultKind::TimestampMapUnwrapped {} => &[Ts],
+            FaultKind::PsshDiffers {} => &[Cmaf, Dash],
             FaultKind::CutShift { .. } => &[Ts, Cmaf],
             FaultKind::PeriodSeam { .. } => &[Dash],
             FaultKind::Gap {}
@@ -399,6 +429,11 @@ impl FaultKind {
             FaultKind::PartTarget { ms: p @ (0 | 10_001..) } => wrong("ms", p.into(), "must be 1 to 10000", "300"),
             FaultKind::ShortWindow { segments: 0 } => wrong("segments", 0, "must be at least 1", "2"),
             FaultKind::CueEarly { segments: n @ (0 | 101..) } => wrong("segments", n.into(), "must be 1 to 100", "1"),
+            FaultKind::KeyRotation { every_segments: n @ (0 | 1_000_001..), .. } => {
+                wrong("every_segments", n.into(), "must be 1 to 1000000", "10")
+            }
+            FaultKind::IvShift { by: b @ (0 | 1_001..) } => wrong("by", b.into(), "must be 1 to 1000", "1"),
+            FaultKind::KeyAhead { segments: n @ (0 | 101..) } => wrong("segments", n.into(), "must be 1 to 100", "1"),
             FaultKind::CutShift { gops: g @ (0 | 11..) } => wrong("gops", g.into(), "must be 1 to 10", "1"),
             FaultKind::Bandwidth { percent: p @ (0 | 100 | 1_001..) } => {
                 wrong("percent", p.into(), "must be 1 to 1000, not 100", "50")

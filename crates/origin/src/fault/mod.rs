@@ -8,7 +8,7 @@ mod script;
 mod select;
 mod set;
 
-pub use kind::{Blocking, Discontinuity, FaultKind, Malformed, Rewrite, Seam, Sequence};
+pub use kind::{Blocking, Discontinuity, FaultKind, Malformed, Rewrite, Rotation, Seam, Sequence};
 pub use named::{NamedFault, Near, Profile};
 pub use script::{FaultScript, ScriptStep};
 pub use select::{Format, ObjectKind, Selector};

@@ -17,10 +17,28 @@ pub enum Profile {
     Ll,
     DashTimeline,
     DashNumber,
+    /// TS encrypted segment by segment (AES-128).
+    TsAes,
+    /// TS with WebVTT subtitles.
+    TsSubtitles,
+    /// CMAF with encrypted samples (`cbcs`).
+    CmafDrm,
+    /// The same with a `SegmentTimeline`.
+    DashDrm,
 }
 
 impl Profile {
-    pub const ALL: [Profile; 5] = [Profile::Ts, Profile::Cmaf, Profile::Ll, Profile::DashTimeline, Profile::DashNumber];
+    pub const ALL: [Profile; 9] = [
+        Profile::Ts,
+        Profile::Cmaf,
+        Profile::Ll,
+        Profile::DashTimeline,
+        Profile::DashNumber,
+        Profile::TsAes,
+        Profile::TsSubtitles,
+        Profile::CmafDrm,
+        Profile::DashDrm,
+    ];
 
     /// Path of the entry of a channel.
     pub fn entry(self, channel: &str) -> String {
@@ -30,6 +48,10 @@ impl Profile {
             Profile::Ll => "ll/master.m3u8",
             Profile::DashTimeline => "dash/timeline.mpd",
             Profile::DashNumber => "dash/number.mpd",
+            Profile::TsAes => "ts-aes/master.m3u8",
+            Profile::TsSubtitles => "ts-subs/master.m3u8",
+            Profile::CmafDrm => "cmaf-drm/master.m3u8",
+            Profile::DashDrm => "dash-drm/timeline.mpd",
         };
         format!("/live/{channel}/{rest}")
     }
@@ -42,11 +64,15 @@ impl Profile {
             Profile::Ll => "ll",
             Profile::DashTimeline => "dash-timeline",
             Profile::DashNumber => "dash-number",
+            Profile::TsAes => "ts-aes",
+            Profile::TsSubtitles => "ts-subtitles",
+            Profile::CmafDrm => "cmaf-drm",
+            Profile::DashDrm => "dash-drm",
         }
     }
 
     pub fn is_dash(self) -> bool {
-        matches!(self, Profile::DashTimeline | Profile::DashNumber)
+        matches!(self, Profile::DashTimeline | Profile::DashNumber | Profile::DashDrm)
     }
 }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{FaultError, FaultKind, Malformed};
 use crate::config::OriginConfig;
-use crate::ladder::RENDITIONS;
+use crate::ladder::{RENDITIONS, SUBTITLES};
 
 /// What a request is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -19,6 +19,8 @@ pub enum ObjectKind {
     /// Initialization segment.
     Init,
     Mpd,
+    /// The key of encrypted TS.
+    Key,
 }
 
 /// Which of the packagings.
@@ -83,8 +85,8 @@ impl Selector {
             };
             return Err(FaultError::new("select.channel", &self.channel, reason, example));
         }
-        if !RENDITIONS.iter().any(|r| glob_matches(&self.rendition, r)) {
-            let reason = format!("matches no rendition; there are {}", RENDITIONS.join(", "));
+        if !RENDITIONS.iter().chain([&SUBTITLES]).any(|r| glob_matches(&self.rendition, r)) {
+            let reason = format!("matches no rendition; there are {}, {SUBTITLES}", RENDITIONS.join(", "));
             return Err(FaultError::new("select.rendition", &self.rendition, reason, RENDITIONS[0]));
         }
         if let Some(object) = self.object.iter().find(|o| !kind.applies_to().contains(o)) {
@@ -129,11 +131,12 @@ impl Selector {
                 ObjectKind::Init => &[Format::Cmaf, Format::Ll, Format::Dash],
                 ObjectKind::Segment => &[Format::Ts, Format::Cmaf, Format::Ll, Format::Dash],
                 ObjectKind::Part => &[Format::Ll],
+                ObjectKind::Key => &[Format::Ts],
             };
             let format = formats
                 .iter()
                 .any(|f| kind.formats().contains(f) && (self.format.is_empty() || self.format.contains(f)));
-            format && !(named && matches!(o, ObjectKind::Mvp | ObjectKind::Mpd))
+            format && !(named && matches!(o, ObjectKind::Mvp | ObjectKind::Mpd | ObjectKind::Key))
         })
     }
 }
@@ -210,7 +213,7 @@ mod tests {
         );
         check(
             r#"{"select": {"rendition": "1080p"}, "fault": {"kind": "html"}}"#,
-            "select.rendition = 1080p: matches no rendition; there are 360p, 240p, 144p, audio; for example 360p",
+            "select.rendition = 1080p: matches no rendition; there are 360p, 240p, 144p, audio, subs; for example 360p",
         );
         check(
             r#"{"select": {"object": ["segment"]}, "fault": {"kind": "frozen-playlist"}}"#,
