@@ -22,6 +22,9 @@ pub struct SegmentFacts {
     pub packed: Option<PackedFacts>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vtt: Option<VttFacts>,
+    /// What the key that the playlist names makes of a segment that is encrypted as a whole; absent where nobody tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decrypted: Option<DecryptFacts>,
     /// What is wrong with the bytes, at most 32; `n_issues` counts all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub issues: Vec<MediaIssue>,
@@ -35,6 +38,26 @@ impl SegmentFacts {
         let of = |kind| self.elementary.iter().find(|e| e.kind == kind);
         of(EsKind::Video).or_else(|| of(EsKind::Audio)).or_else(|| self.elementary.first())
     }
+}
+
+/// A segment of METHOD=AES-128 (RFC 8216 4.3.2.4) after decryption.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DecryptFacts {
+    pub start: DecryptedStart,
+    /// The last block ends with padding as PKCS #7 has it.
+    pub padding: bool,
+    /// How long before the request for the segment the key was fetched, microseconds.
+    pub key_age_us: i64,
+}
+
+/// What stands at the begin of decrypted bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum DecryptedStart {
+    Media,
+    /// Media, but for the first 16 bytes: the initialization vector is another.
+    AllButFirstBlock,
+    Unreadable,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]

@@ -6,6 +6,7 @@
 
 mod audio;
 mod bits;
+mod decrypt;
 mod digest;
 mod issues;
 mod mp4;
@@ -18,6 +19,7 @@ mod vtt;
 
 use ow_domain::facts::{Container, ElementaryFacts, EsKind, SegmentFacts};
 
+pub use decrypt::{ClearKey, Decryptor};
 pub use mp4::{InitFacts, InitTrack};
 pub use sniff::sniff;
 

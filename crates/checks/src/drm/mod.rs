@@ -1,5 +1,6 @@
 //! Encryption and DRM (CHECKS 3.18).
 
+mod decrypt_failed;
 mod encryption_state_mismatch;
 mod key_tag_invalid;
 mod key_unreachable;
@@ -22,6 +23,7 @@ pub(crate) const CHECKS: &[&CheckDef] = &[
     &key_tag_invalid::CHECK,
     &key_unreachable::CHECK,
     &encryption_state_mismatch::CHECK,
+    &decrypt_failed::CHECK,
     &scheme_mismatch::CHECK,
     &senc_inconsistent::CHECK,
     &pssh_missing::CHECK,

@@ -7,6 +7,7 @@ use ow_domain::facts::{ElementaryFacts, PcrFacts, PidFacts, SegmentFacts, TsFact
 
 use crate::issues::Issues;
 use pes::Stream;
+pub(crate) use psi::crc_is_right;
 use psi::{Section, StreamInfo};
 
 const PACKET: usize = 188;

@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use url::Url;
 
 use super::budget::Priority;
-use super::keys::KeyTable;
+use super::keys::{KeyTable, Secret};
 use super::parts;
 use super::tracks::TrackTable;
 use super::transfer::{Ask, Channel, ManifestAnswer};
@@ -96,8 +96,8 @@ enum Done {
     Entry(ManifestAnswer),
     Media(Box<str>, Option<BlockingReload>, ManifestAnswer),
     Transfer,
-    /// URL of a key, and whether it came.
-    Key(String, bool),
+    /// URL of a key, when it was there, whether it came, and its bytes.
+    Key(String, Time, bool, Option<Secret>),
 }
 
 impl Watcher {
@@ -110,7 +110,7 @@ impl Watcher {
                     Ok(Done::Entry(answer)) => self.on_entry(answer),
                     Ok(Done::Media(name, blocking, answer)) => self.on_media(&name, blocking, answer),
                     Ok(Done::Transfer) => self.n_waiting -= 1,
-                    Ok(Done::Key(url, worked)) => self.keys.done(&url, worked),
+                    Ok(Done::Key(url, at, worked, bytes)) => self.keys.done(&url, at, worked, bytes),
                     Err(error) => {
                         // A panic in a request: the state no longer knows what is in flight, so begin anew.
                         tracing::error!(%error, channel = %self.channel.job().channel, "a request ended unexpectedly");
@@ -325,8 +325,8 @@ impl Watcher {
                     extra: key.again,
                     ..manifest(&stream, ObjectKind::Key, key.url.clone())
                 };
-                let worked = channel.key(ask).await;
-                Done::Key(key.url, worked)
+                let (worked, bytes) = channel.key(ask).await;
+                Done::Key(key.url, channel.now(), worked, bytes)
             });
         }
     }
@@ -471,11 +471,13 @@ impl Watcher {
             ..Promised::listed(listed_at)
         };
         let cut = (self.stream.depth == Depth::Head).then_some(HEAD_BYTES);
+        let opener = self.keys.opener(base, segment, planned.msn);
         let (channel, stream, track) = (self.channel.clone(), self.stream.clone(), rendition.track.clone());
         self.n_waiting += 1;
         self.requests.spawn(async move {
             let init = wait_for(init).await;
             let ask = Ask {
+                opener,
                 range,
                 usual: duration + duration,
                 track: Some(&track),
@@ -523,6 +525,7 @@ pub(super) fn manifest(stream: &StreamJob, object: ObjectKind, url: String) -> A
         extra: false,
         blocking: None,
         time_checks: Vec::new(),
+        opener: None,
     }
 }
 

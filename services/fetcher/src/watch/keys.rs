@@ -2,14 +2,17 @@
 //! to time, so that a key server that fails is seen before players need it. The bytes of a key are never kept.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ow_domain::{Span, Time};
 use ow_hls::{Key, KeyMethod, Segment};
+use ow_media::ClearKey;
 use url::Url;
 
 /// A key that works is looked at again after this.
 const AGAIN: Span = Span::from_secs(60);
-/// One that never worked: players are waiting for it.
+/// One that never worked, for which players are waiting, and one that did not decrypt a segment: it may be another by now.
 const AGAIN_FAILED: Span = Span::from_secs(10);
 /// Keys remembered of one stream, and how long after they were listed last.
 const MAX_KEYS: usize = 64;
@@ -28,6 +31,30 @@ struct Known {
     /// It came whole with a good status at least once.
     worked: bool,
     under_way: bool,
+    bytes: Option<Secret>,
+    /// When they came.
+    came_at: Time,
+    doubted: Arc<AtomicBool>,
+}
+
+/// Bytes of a key, which `Debug` does not show.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Secret(pub [u8; 16]);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+/// How a segment can be decrypted.
+#[derive(Debug, Clone)]
+pub(super) struct Opener {
+    pub with: ClearKey,
+    /// When the key was fetched.
+    pub key_at: Time,
+    /// To be set where the key opened nothing: it is asked for again soon.
+    pub doubted: Arc<AtomicBool>,
 }
 
 /// A key to ask for now.
@@ -47,7 +74,8 @@ impl KeyTable {
         for (url, method) in newest.keys.as_deref().unwrap_or_default().iter().filter_map(|key| fetchable(base, key)) {
             if let Some(known) = self.keys.get_mut(&url) {
                 known.listed_at = now;
-                let pause = if known.worked { AGAIN } else { AGAIN_FAILED };
+                let is_sure = known.worked && !known.doubted.load(Ordering::Relaxed);
+                let pause = if is_sure { AGAIN } else { AGAIN_FAILED };
                 if known.under_way || now - known.asked_at < pause {
                     continue;
                 }
@@ -59,20 +87,45 @@ impl KeyTable {
                 asked_at: now,
                 worked: false,
                 under_way: true,
+                bytes: None,
+                came_at: now,
+                doubted: Arc::default(),
             });
+            known.doubted.store(false, Ordering::Relaxed);
             (known.asked_at, known.under_way) = (now, true);
             due.push(DueKey { url, method, again: known.worked });
         }
         due
     }
 
-    /// The request for a key has ended.
-    pub(super) fn done(&mut self, url: &str, worked: bool) {
+    /// The request for a key has ended: when, whether it worked, and its bytes where it is one of 128 bits.
+    pub(super) fn done(&mut self, url: &str, at: Time, worked: bool, bytes: Option<Secret>) {
         if let Some(known) = self.keys.get_mut(url) {
             known.under_way = false;
             known.worked |= worked;
+            if worked {
+                (known.bytes, known.came_at) = (bytes, at);
+            }
         }
     }
+
+    /// For a segment that is encrypted as a whole with a key that is here. `number`: its media sequence number.
+    pub(super) fn opener(&self, base: &Url, segment: &Segment, number: u64) -> Option<Opener> {
+        let keys = segment.keys.as_deref().unwrap_or_default();
+        let key = keys.iter().find(|key| key.method == KeyMethod::Aes128)?;
+        let (url, _) = fetchable(base, key)?;
+        let known = self.keys.get(&url)?;
+        let with = ClearKey { key: known.bytes?.0, iv: vector(key.iv.as_deref(), number)? };
+        Some(Opener { with, key_at: known.came_at, doubted: known.doubted.clone() })
+    }
+}
+
+/// The IV attribute, else the media sequence number (RFC 8216 5.2). `None` for what is no number of 128 bits.
+fn vector(text: Option<&str>, number: u64) -> Option<[u8; 16]> {
+    let Some(text) = text else { return Some(u128::from(number).to_be_bytes()) };
+    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"))?;
+    let is_hex = digits.bytes().all(|b| b.is_ascii_hexdigit());
+    u128::from_str_radix(digits, 16).ok().filter(|_| is_hex).map(u128::to_be_bytes)
 }
 
 /// Absolute URL and METHOD of a key that is a file on a web server; DRM systems have their own ways.
@@ -129,13 +182,48 @@ mod tests {
         };
         assert_eq!(asked(0, &mut table), Some(false));
         assert_eq!(asked(20, &mut table), None, "under way");
-        table.done("http://o.example/k", false);
+        table.done("http://o.example/k", Time::UNIX_EPOCH, false, None);
         assert_eq!(asked(21, &mut table), Some(false), "it never worked");
-        table.done("http://o.example/k", true);
+        table.done("http://o.example/k", Time::UNIX_EPOCH, true, None);
         assert_eq!(asked(80, &mut table), None);
         assert_eq!(asked(81, &mut table), Some(true));
-        table.done("http://o.example/k", false);
+        table.done("http://o.example/k", Time::UNIX_EPOCH, false, None);
         assert_eq!(asked(100, &mut table), None);
+    }
+
+    #[test]
+    fn segments_are_opened_with_the_key_that_is_here() {
+        let base = Url::parse("http://o.example/a/index.m3u8").unwrap();
+        let (url, key) = ("http://o.example/a/k", [9; 16]);
+        let mut table = KeyTable::default();
+        let plain = newest("#EXT-X-KEY:METHOD=AES-128,URI=\"k\"");
+        let at = |second: i64| Time::from_unix_micros(second * 1_000_000);
+        assert_eq!(table.due(&base, &plain, at(0)).len(), 1);
+        assert!(table.opener(&base, &plain, 5).is_none(), "it did not come yet");
+        table.done(url, at(1), true, Some(Secret(key)));
+        for (tags, number, iv) in [
+            ("#EXT-X-KEY:METHOD=AES-128,URI=\"k\"", 0x105, Some(0x105)),
+            ("#EXT-X-KEY:METHOD=AES-128,URI=\"k\",IV=0x00000000000000000000000000000A0B", 5, Some(0xa0b)),
+            ("#EXT-X-KEY:METHOD=AES-128,URI=\"k\",IV=0x+1", 5, None),
+            ("#EXT-X-KEY:METHOD=AES-128,URI=\"k\",IV=12", 5, None),
+            ("#EXT-X-KEY:METHOD=AES-128,URI=\"k2\"", 5, None),
+            ("#EXT-X-KEY:METHOD=SAMPLE-AES,URI=\"k\"", 5, None),
+            ("", 5, None),
+        ] {
+            let opener = table.opener(&base, &newest(tags), number);
+            let expected = iv.map(|iv: u128| ClearKey { key, iv: iv.to_be_bytes() });
+            assert_eq!(opener.map(|o| o.with), expected, "{tags}");
+        }
+        // A key that opens nothing is fetched anew, once.
+        let opener = table.opener(&base, &plain, 5).unwrap();
+        assert_eq!(opener.key_at, at(1));
+        assert!(table.due(&base, &plain, at(20)).is_empty());
+        opener.doubted.store(true, Ordering::Relaxed);
+        assert_eq!(table.due(&base, &plain, at(20)).len(), 1);
+        table.done(url, at(20), true, Some(Secret([8; 16])));
+        assert!(table.due(&base, &plain, at(40)).is_empty());
+        assert_eq!(table.opener(&base, &plain, 5).unwrap().with.key, [8; 16]);
+        assert!(!format!("{table:?}").contains('8'), "{table:?}");
     }
 
     #[test]

@@ -7,19 +7,21 @@ use std::time::Duration;
 use ow_domain::capture::{
     BlockingReload, Capture, Exchange, FailureKind, ManifestBody, ObjectKind, Outcome, Promised, TimeCheck, Track,
 };
+use ow_domain::facts::{DecryptFacts, DecryptedStart};
 use ow_domain::job::{FetchJob, StreamJob};
 use ow_domain::{Span, Time};
 use ow_hls::Variables;
-use ow_media::{InitFacts, SegmentParser};
+use ow_media::{Decryptor, InitFacts, SegmentParser};
 use ow_timeline::dash::{TimeSource, early_retry};
 use tokio::sync::{Semaphore, mpsc, watch};
 use url::Url;
 
 use super::budget::Priority;
 use super::hls::usable;
+use super::keys::{Opener, Secret};
 use super::tracks::TrackTable;
 use super::{CaptureSink, WatchOptions};
-use crate::http::{Access, BodySink, Collect, Ignore, Limits, Request, Reuse, origin_of};
+use crate::http::{Access, BodySink, Collect, Limits, Request, Reuse, origin_of};
 use crate::own::OwnWatch;
 
 /// Second try of a listed object (`segment_retry_ms`).
@@ -68,6 +70,8 @@ pub(super) struct Ask<'a> {
     pub blocking: Option<BlockingReload>,
     /// What the time sources of an MPD said since the last one.
     pub time_checks: Vec<TimeCheck>,
+    /// The segment is encrypted as a whole, and this is its key.
+    pub opener: Option<Opener>,
 }
 
 /// What came of a manifest request.
@@ -176,6 +180,7 @@ impl Channel {
             extra: true,
             blocking: None,
             time_checks: Vec::new(),
+            opener: None,
         };
         let limits =
             Limits { total: TIME_LIMIT, max_body_bytes: TIME_BYTES, ..Limits::manifest(&job.limits, Duration::ZERO) };
@@ -236,7 +241,8 @@ impl Channel {
                 self.count_late(1);
                 return None;
             }
-            let mut sink = Parsing(SegmentParser::new(init.as_deref()));
+            let decryptor = ask.opener.as_ref().filter(|_| cut.is_none()).map(|opener| Decryptor::new(opener.with));
+            let mut sink = Parsing { parser: SegmentParser::new(init.as_deref()), decryptor };
             let exchange = self.options.probe.fetch(&request, &mut sink).await;
             self.options.budgets.pay(&origin, body_bytes(&exchange));
             self.options.own.received(&exchange);
@@ -251,7 +257,10 @@ impl Channel {
             let read = matches!(&capture.exchange.outcome, Outcome::Response(r) if matches!(r.status, 200 | 206));
             let mut found = None;
             if read {
-                let (facts, init) = sink.0.finish_with_init(good && cut.is_none());
+                let (mut facts, init) = sink.parser.finish_with_init(good && cut.is_none());
+                if let Some((opener, decryptor)) = ask.opener.as_ref().zip(sink.decryptor).filter(|_| good) {
+                    facts.decrypted = Some(decrypted(opener, decryptor, capture.exchange.t_req));
+                }
                 capture.facts = Some(facts);
                 found = init;
             }
@@ -288,18 +297,19 @@ impl Channel {
 }
 
 impl Channel {
-    /// Fetches a key and forgets it: of its body only the length is told. True when it came with a good status.
-    pub(super) async fn key(&self, ask: Ask<'_>) -> bool {
-        let Ok(_permit) = self.transfers.acquire().await else { return false };
+    /// Fetches a key: of its body only the length is told. True when it came with a good status; its bytes where they are 16.
+    pub(super) async fn key(&self, ask: Ask<'_>) -> (bool, Option<Secret>) {
+        let Ok(_permit) = self.transfers.acquire().await else { return (false, None) };
         let job = self.job();
         let limits = Limits { max_body_bytes: MAX_KEY_BYTES, ..Limits::segment(&job.limits, ask.usual.to_std()) };
         let request = request(&job, &ask, limits);
         let origin = origin(&request.url);
         if !self.options.budgets.take(&origin, &job.limits, ask.priority, KEY_BUDGET_WAIT).await {
             self.count_late(1);
-            return false;
+            return (false, None);
         }
-        let mut exchange = self.options.probe.fetch(&request, &mut Ignore).await;
+        let mut body = Collect::default();
+        let mut exchange = self.options.probe.fetch(&request, &mut body).await;
         self.options.budgets.pay(&origin, body_bytes(&exchange));
         let worked = exchange.is_complete_success();
         if let Outcome::Response(response) = &mut exchange.outcome {
@@ -310,7 +320,7 @@ impl Channel {
         let mut capture = capture(&job, &ask, exchange);
         capture.clock_uncertainty_us = self.options.probe.clock().uncertainty_us();
         let _ = self.out.send(capture).await;
-        worked
+        (worked, <[u8; 16]>::try_from(body.0.as_slice()).ok().filter(|_| worked).map(Secret))
     }
 }
 
@@ -381,12 +391,27 @@ fn next_early_try(ask: &Ask<'_>, exchange: &Exchange) -> Early {
     }
 }
 
-struct Parsing(SegmentParser);
+struct Parsing {
+    parser: SegmentParser,
+    decryptor: Option<Decryptor>,
+}
 
 impl BodySink for Parsing {
     fn push(&mut self, bytes: &[u8]) {
-        self.0.push(bytes);
+        self.parser.push(bytes);
+        if let Some(decryptor) = &mut self.decryptor {
+            decryptor.push(bytes);
+        }
     }
+}
+
+/// What the key made of a segment; one that opened nothing is doubted.
+fn decrypted(opener: &Opener, decryptor: Decryptor, asked_at: Time) -> DecryptFacts {
+    let facts = decryptor.finish(asked_at - opener.key_at);
+    if facts.start != DecryptedStart::Media || !facts.padding {
+        opener.doubted.store(true, Ordering::Relaxed);
+    }
+    facts
 }
 
 /// Not after refusals of our own, which would only repeat themselves, nor after what we cut ourselves.

@@ -1,6 +1,6 @@
 //! What the segments of fixtures hold.
 
-use ow_domain::facts::{Container, ElementaryFacts, EsKind, Mp4Facts, SegmentFacts};
+use ow_domain::facts::{Container, DecryptFacts, DecryptedStart, ElementaryFacts, EsKind, Mp4Facts, SegmentFacts};
 
 use super::{Words, mp4, ts};
 
@@ -45,5 +45,18 @@ pub fn facts(words: &Words<'_>) -> SegmentFacts {
         ..SegmentFacts::default()
     };
     ts::apply(words, &mut facts);
+    facts.decrypted = words.options.get("decrypted").map(|text| decrypted(text, words.number("key-age")));
     facts
+}
+
+/// `decrypted=media,unpadded key-age=3`: what the key made of `noise`.
+fn decrypted(text: &str, key_age_s: Option<f64>) -> DecryptFacts {
+    let (start, padding) = text.split_once(',').map_or((text, true), |(start, rest)| (start, rest != "unpadded"));
+    let start = match start {
+        "media" => DecryptedStart::Media,
+        "but-first" => DecryptedStart::AllButFirstBlock,
+        "nothing" => DecryptedStart::Unreadable,
+        other => panic!("decrypted={other}"),
+    };
+    DecryptFacts { start, padding, key_age_us: (key_age_s.unwrap_or(2.0) * 1_000_000.0) as i64 }
 }
