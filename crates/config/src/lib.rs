@@ -27,6 +27,7 @@ pub use document::{API_VERSION, Document, MAX_DOCUMENTS, SourceFile, read};
 pub use emit::{document as export_document, export};
 pub use json::{document as document_of, in_body, read_json, spec_json};
 pub use json_schema::{labels_schema, spec_schema};
+pub use kinds::may_be_empty;
 pub use ladder::ladder_spec;
 pub use plan::{FieldChange, Owner, Plan, Update, plan, plan_edits};
 pub use problem::{Code, Path, Problem};

@@ -16,6 +16,11 @@ impl StatusBoard {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(channel).cloned()
     }
 
+    /// All of them as they are now.
+    pub fn all(&self) -> BTreeMap<String, Arc<Verdict>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn change(&self, change: Change<Verdict>) {
         let mut map = self.0.write().unwrap_or_else(PoisonError::into_inner);
         match change {

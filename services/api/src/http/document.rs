@@ -40,6 +40,7 @@ pub fn complete(from_routes: OpenApi) -> Value {
     });
     add(&mut document, "Problem", Problem::schema());
     add(&mut document, "ErrorItem", ErrorItem::schema());
+    crate::routes::add_schemas(&mut document);
     schema::add_domain(&mut document);
     document
 }

@@ -1,10 +1,10 @@
 //! The resources of `/api/v1`, one file each. A file gives its routes; a new one is a line in [`resources`].
 
 mod alarms;
-mod channels;
 mod config;
 mod health;
 mod meta;
+mod objects;
 
 use std::sync::Arc;
 
@@ -15,13 +15,15 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::Shared;
 use crate::http;
 
+pub use objects::add_schemas;
+
 fn resources() -> OpenApiRouter<Arc<Shared>> {
     OpenApiRouter::default()
         .merge(alarms::routes())
-        .merge(channels::routes())
         .merge(config::routes())
         .merge(health::routes())
         .merge(meta::routes())
+        .merge(objects::routes())
 }
 
 /// The description of `/api/v1` for programs.
