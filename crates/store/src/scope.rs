@@ -1,6 +1,6 @@
 //! Label scopes in SQL: which channels exist for who asks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ow_domain::ChannelId;
 use ow_domain::access::LabelScope;
@@ -36,5 +36,20 @@ impl Store {
             .map_err(StoreError::query("to read the labels of a channel"))?;
         let corrupt = |error: serde_json::Error| StoreError::Corrupt { what: "a channel", reason: error.to_string() };
         row.map(|row| serde_json::from_value(row.get(0)).map_err(corrupt)).transpose()
+    }
+
+    /// Names of the configured channels that the scope admits.
+    pub async fn channels_in_scope(&self, scope: &LabelScope) -> Result<BTreeSet<String>, StoreError> {
+        let sql = format!("SELECT name FROM channel c WHERE {}", admits(1, "c.labels"));
+        let client = self.client().await?;
+        let statement = client
+            .prepare_cached(&sql)
+            .await
+            .map_err(StoreError::query("to prepare reading the channels of a scope"))?;
+        let rows = client
+            .query(&statement, &[&parameter(Some(scope))])
+            .await
+            .map_err(StoreError::query("to read the channels of a scope"))?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 }

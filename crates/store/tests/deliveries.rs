@@ -2,14 +2,13 @@
 
 mod server;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ow_domain::access::LabelScope;
 use ow_domain::config::ChangedBy;
-use ow_domain::incident::{ChangeKind, Delivery, DeliveryOutcome, IncidentNumber, Notice, NotifyJob, ReceiverKind};
-use ow_domain::verdict::{Position, Subject};
-use ow_domain::{ChannelId, ReceiverId, Severity, Time};
+use ow_domain::incident::{Delivery, DeliveryOutcome, IncidentNumber, Notice, NotifyJob, ReceiverKind};
+use ow_domain::verdict::Position;
+use ow_domain::{ChannelId, ReceiverId, Time};
 use ow_store::Store;
 use ow_store::alarms::{ChangeRecord, StepOutcome, StepRecord};
 use ow_store::audit::AuditFilter;
@@ -17,33 +16,14 @@ use ow_store::deliveries::{Begin, DeliveryEnd, DeliveryFilter, DeliveryId, Resen
 use server::Server;
 
 fn notice(channel: &str, revision: u32) -> Notice {
-    Notice {
-        number: IncidentNumber(0),
-        revision,
-        change: if revision == 1 { ChangeKind::Raise } else { ChangeKind::Update },
-        severity: Severity::Major,
-        previous_severity: None,
-        channel: ChannelId::new(channel).unwrap(),
-        channel_name: channel.to_owned(),
-        fingerprint: "a".to_owned(),
-        check: "hls-playlist-stale".to_owned(),
-        title: "HLS playlist stale".to_owned(),
-        subject: Subject { protocol: None, stream: None, host: None, track: None, reason: None },
-        message: String::new(),
-        value: String::new(),
-        limit: String::new(),
-        raised_at: Time::UNIX_EPOCH,
-        cleared_at: None,
-        clear_reason: None,
-        at: Time::UNIX_EPOCH,
-        evidence: None,
-        labels: BTreeMap::from([("group".to_owned(), channel.to_owned())]),
-        packager: None,
-        region: None,
-        runbook: None,
-        probe: None,
-        event: false,
-    }
+    let change = if revision == 1 { "raise" } else { "update" };
+    serde_json::from_value(serde_json::json!({
+        "number": 0, "revision": revision, "change": change, "severity": "major", "channel": channel,
+        "channel_name": channel, "fingerprint": "a", "check": "hls-playlist-stale", "title": "HLS playlist stale",
+        "subject": {}, "message": "", "value": "", "limit": "", "labels": {"group": channel},
+        "raised_at": "2026-11-22T09:41:00Z", "at": "2026-11-22T09:41:00Z",
+    }))
+    .unwrap()
 }
 
 /// Raises, or changes, the one incident of a channel.
@@ -56,14 +36,16 @@ async fn record(store: &Store, channel: &str, number: Option<IncidentNumber>, re
         jobs: Vec::new(),
         publish: true,
         indeterminate: false,
+        owed: false,
     };
     let step = StepRecord {
         channel: ChannelId::new(channel).unwrap(),
         before,
-        position: Position { epoch: 1, seq: u64::from(revision) },
-        as_of: Time::UNIX_EPOCH,
+        operations: 0,
+        advance: Some((Position { epoch: 1, seq: u64::from(revision) }, Time::UNIX_EPOCH)),
         changes: vec![change],
         confirmations: Vec::new(),
+        forgotten: Vec::new(),
     };
     match store.record_step(&step).await.unwrap() {
         StepOutcome::Recorded(numbers) => number.or(numbers.first().copied()).unwrap(),
