@@ -90,7 +90,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("zstd", &["ow-contracts", "ow-bus", "ow-store"]),
     ("libc", &["ow-local"]),
     ("clap", &["ottwatch"]),
-    ("similar", &["ottwatch"]),
+    ("similar", &["ow-api"]),
     ("lettre", &["ow-notifier"]),
     ("async-snmp", &["ow-notifier"]),
     ("axum", &["ow-service", "ow-api"]),

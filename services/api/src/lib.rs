@@ -11,6 +11,7 @@ mod config;
 #[allow(dead_code, unused_imports, reason = "the framework is complete before its routes are")]
 mod http;
 mod keep;
+pub mod manifests;
 mod metrics;
 mod publish;
 mod routes;

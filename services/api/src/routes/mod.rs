@@ -2,7 +2,11 @@
 
 mod alarms;
 mod config;
+mod dead_letters;
+mod deliveries;
+mod evidence;
 mod health;
+mod manifests;
 mod meta;
 mod objects;
 
@@ -21,7 +25,11 @@ fn resources() -> OpenApiRouter<Arc<Shared>> {
     OpenApiRouter::default()
         .merge(alarms::routes())
         .merge(config::routes())
+        .merge(dead_letters::routes())
+        .merge(deliveries::routes())
+        .merge(evidence::routes())
         .merge(health::routes())
+        .merge(manifests::routes())
         .merge(meta::routes())
         .merge(objects::routes())
 }
