@@ -10,6 +10,7 @@ pub mod audit;
 pub mod config;
 pub mod deliveries;
 mod error;
+pub mod idempotency;
 mod listen;
 pub mod manifests;
 pub mod measures;

@@ -91,6 +91,8 @@ pub(crate) struct Shared {
     pub cors_origins: Vec<String>,
     /// We speak TLS ourselves.
     pub is_tls: bool,
+    /// Work that goes on to its end when its client has gone.
+    pub tasks: TaskTracker,
     /// The service ends: streams of events end, too.
     pub stop: CancellationToken,
 }
@@ -133,6 +135,7 @@ pub async fn serve(
     for fault in faults {
         tracing::error!(error = &fault as &dyn std::error::Error, "an operation is refused to everybody");
     }
+    tracker.spawn(http::idempotency::sweep(store.clone(), stop.clone()));
     let shared = Arc::new(Shared {
         bus,
         store,
@@ -147,6 +150,7 @@ pub async fn serve(
         max_body: usize::try_from(config.max_body.0).unwrap_or(usize::MAX),
         cors_origins: config.cors_origins,
         is_tls: tls.is_some(),
+        tasks: tracker.clone(),
         stop: stop.clone(),
     });
     let mut router = routes::router(shared);

@@ -241,3 +241,58 @@ async fn tls_is_served_and_a_new_certificate_is_taken_up() {
     assert!(knows_old.get(&url).send().await.is_err());
     api.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_asked_for_twice_is_done_once() {
+    let api = Api::start(ApiConfig::default()).await;
+    let probe = |name: &str| format!("{{apiVersion: ottwatch/v1, kind: Probe, metadata: {{name: {name}}}}}");
+    let apply = |key: &'static str, body: String| {
+        api.request("POST", "/api/v1/config:apply").header("idempotency-key", key).body(body).send()
+    };
+    let first = apply("key-1", probe("p1")).await.unwrap();
+    assert!(first.status() == 200 && !first.headers().contains_key("idempotency-replayed"));
+    let first: Value = first.json().await.unwrap();
+    assert_eq!(first["plan"]["create"].as_array().unwrap().len(), 1);
+
+    let again = apply("\"key-1\"", probe("p1")).await.unwrap();
+    assert_eq!(again.headers()["idempotency-replayed"], "true");
+    assert_eq!(again.headers()["content-type"], "application/json");
+    assert_eq!(again.json::<Value>().await.unwrap(), first, "the same answer, not what is so now");
+    let without: Value =
+        api.request("POST", "/api/v1/config:apply").body(probe("p1")).send().await.unwrap().json().await.unwrap();
+    assert_eq!(without["plan"]["unchanged"].as_array().unwrap().len(), 1);
+
+    let (status, code) = problem(apply("key-1", probe("p2")).await.unwrap()).await;
+    assert_eq!((status, code.as_str()), (422, "idempotency-key-reused"));
+    let (status, code) = problem(apply("a key", probe("p2")).await.unwrap()).await;
+    assert_eq!((status, code.as_str()), (400, "invalid-header"));
+    // A refusal is an answer, too.
+    assert_eq!(problem(apply("key-2", "x: [".into()).await.unwrap()).await, (422, "invalid-documents".to_owned()));
+    let again = apply("key-2", "x: [".into()).await.unwrap();
+    assert_eq!((again.status().as_u16(), &again.headers()["idempotency-replayed"]), (422, &"true".parse().unwrap()));
+    // Of many at once one does it; the others are told to wait or get its answer.
+    let all = futures(8, || apply("key-3", probe("p3"))).await;
+    let created = |body: &Value| body["plan"]["create"].as_array().map_or(0, Vec::len);
+    let mut bodies = Vec::new();
+    for response in all {
+        assert!(matches!(response.status().as_u16(), 200 | 409), "{}", response.status());
+        if response.status() == 200 {
+            bodies.push(response.json::<Value>().await.unwrap());
+        }
+    }
+    assert!(!bodies.is_empty() && bodies.iter().all(|body| created(body) == 1), "{bodies:?}");
+    api.stop().await;
+}
+
+/// Sends `n` requests at once.
+async fn futures<F>(n: usize, send: impl Fn() -> F) -> Vec<Response>
+where
+    F: Future<Output = reqwest::Result<Response>> + Send + 'static,
+{
+    let all: Vec<_> = (0..n).map(|_| tokio::spawn(send())).collect();
+    let mut responses = Vec::new();
+    for one in all {
+        responses.push(one.await.unwrap().unwrap());
+    }
+    responses
+}

@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 use utoipa::PartialSchema;
 use utoipa::openapi::OpenApi;
 
-use crate::http::permission::X_PERMISSION;
+use crate::http::idempotency;
+use crate::http::permission::{X_PERMISSION, X_SECRET_ANSWER};
 use crate::http::problem::{ErrorItem, PROBLEM_JSON, Problem};
 use crate::http::schema;
 
@@ -64,6 +65,20 @@ fn complete_operation(method: &str, path: &str, operation: &mut Value) {
         Some(Permission::Read) => json!([{"token": []}, {"session": []}, {}]),
         _ => json!([{"token": []}, {"session": []}]),
     };
+    let is_secret = operation[X_SECRET_ANSWER] == true;
+    let takes_key = permission.is_some_and(|permission| !is_secret && idempotency::applies(method, permission));
+    if takes_key {
+        if operation["parameters"].is_null() {
+            operation["parameters"] = json!([]);
+        }
+        if let Some(parameters) = operation["parameters"].as_array_mut() {
+            parameters.push(json!({
+                "name": "Idempotency-Key", "in": "header", "required": false,
+                "description": "Makes asking again safe: for a day the same key gets the same answer, and changes nothing.",
+                "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+            }));
+        }
+    }
     let has_body = operation["requestBody"].is_object();
     let parameters = operation["parameters"].as_array().map(Vec::as_slice).unwrap_or_default();
     let has = |place: &str, name: Option<&str>| {
@@ -77,10 +92,11 @@ fn complete_operation(method: &str, path: &str, operation: &mut Value) {
         (403, "Who asks may not do this.", permission != Some(Permission::Public)),
         (404, "There is no such thing, or it is not to be seen.", has("path", None)),
         (406, "No answer in a form that is accepted.", true),
+        (409, "It does not fit what is there, or the same key is being worked on.", takes_key),
         (412, "It was changed in between; the ETag of now is in the header.", has_precondition),
         (413, "The body is too large.", has_body),
         (415, "The body is of an unknown type.", has_body),
-        (422, "The body is readable and not valid; every wrong part is told.", has_body),
+        (422, "The body is readable and not valid; every wrong part is told.", has_body || takes_key),
         (428, "The header If-Match is missing.", has_precondition && matches!(method, "put" | "delete")),
         (429, "Too many requests; again after Retry-After seconds.", true),
         (503, "PostgreSQL or NATS does not answer; try again.", true),

@@ -8,6 +8,7 @@ pub mod document;
 pub mod etag;
 pub mod fields;
 pub mod headers;
+pub mod idempotency;
 pub mod merge_patch;
 pub mod page;
 pub mod permission;
@@ -47,6 +48,7 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Routes with all that surrounds them.
 pub fn assemble(routes: Router<Arc<Shared>>, shared: Arc<Shared>) -> Router {
     routes
+        .layer(middleware::from_fn_with_state(shared.clone(), idempotency::once))
         .layer(middleware::from_fn_with_state(shared.clone(), permission::guard))
         .fallback(not_found)
         .layer(DefaultBodyLimit::max(shared.max_body))

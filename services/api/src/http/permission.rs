@@ -20,6 +20,7 @@ use serde_json::Value;
 use crate::Shared;
 use crate::access;
 use crate::http::fields::Fields;
+use crate::http::idempotency;
 use crate::http::problem::{ErrorItem, PROBLEM_JSON, Problem};
 use crate::http::rate::Left;
 
@@ -28,6 +29,8 @@ pub const X_PERMISSION: &str = "x-permission";
 /// Extension of OpenAPI: names of query parameters that begin so are known, too (`label.`).
 pub const X_QUERY_PREFIXES: &str = "x-query-prefixes";
 
+/// Extension of OpenAPI: the answer holds something secret, so it is never kept for an `Idempotency-Key`.
+pub const X_SECRET_ANSWER: &str = "x-secret-answer";
 /// Largest answer of which fields are taken out.
 const MAX_CUT_BYTES: usize = 16 << 20;
 
@@ -44,6 +47,8 @@ pub struct Operation {
     pub consumes: Vec<String>,
     /// Types of the answers that succeed.
     pub produces: Vec<String>,
+    /// May be asked for with an `Idempotency-Key`.
+    pub takes_key: bool,
     /// Headers without which the request is refused, lower case.
     pub required_headers: Vec<String>,
 }
@@ -67,7 +72,7 @@ impl Table {
         let (mut table, mut errors) = (Self::default(), Vec::new());
         for (path, item) in document["paths"].as_object().into_iter().flatten() {
             for (method, operation) in item.as_object().into_iter().flatten() {
-                match read_operation(operation) {
+                match read_operation(method, operation) {
                     Ok(operation) => {
                         let of_path = table.0.entry(path.clone()).or_default();
                         of_path.insert(method.to_ascii_uppercase(), operation.into());
@@ -98,7 +103,7 @@ impl Table {
     }
 }
 
-fn read_operation(operation: &Value) -> Result<Operation, &'static str> {
+fn read_operation(method: &str, operation: &Value) -> Result<Operation, &'static str> {
     let texts = |value: &Value| -> Vec<String> {
         value.as_array().into_iter().flatten().filter_map(|v| v.as_str().map(str::to_owned)).collect()
     };
@@ -118,6 +123,7 @@ fn read_operation(operation: &Value) -> Result<Operation, &'static str> {
     Ok(Operation {
         id,
         permission,
+        takes_key: operation[X_SECRET_ANSWER] != true && idempotency::applies(method, permission),
         query,
         examples: of("query").filter_map(|parameter| Some((name(parameter), example_of(parameter)?))).collect(),
         consumes: contents(&operation["requestBody"]),
