@@ -515,3 +515,40 @@ async fn a_server_that_does_not_wait_is_asked_no_faster_than_any_other() {
     let span = lists[lists.len() - 1].exchange.t_req - lists[0].exchange.t_req;
     assert!(span >= Span::from_millis(1_900), "{} requests in {span}", lists.len());
 }
+
+#[tokio::test]
+async fn the_edge_of_low_latency_hls_is_followed_part_by_part() {
+    let config = OriginConfig { segment_ms: 2_000, part_ms: 200, ..OriginConfig::default() };
+    let origin = ow_origin::start(config).await.unwrap();
+    let mut watching = Watching::start(job(1, vec![stream("ll", origin.hls_ll("one"), Depth::Full)]));
+    let is_hint = |c: &Capture| c.promised.as_ref().and_then(|p| p.part).is_some_and(|part| part.hinted);
+    let is_delta = |c: &Capture| c.body.as_ref().is_some_and(|body| body.text.contains("#EXT-X-SKIP:"));
+    watching
+        .until("a hint and a delta update, each with what follows", |seen| {
+            let plain_after = seen
+                .iter()
+                .skip_while(|c| !is_delta(c))
+                .any(|c| c.object == ObjectKind::MediaPlaylist && c.blocking.is_none() && c.body.is_some());
+            plain_after && seen.iter().any(is_hint)
+        })
+        .await;
+    let seen = watching.end().await;
+    let blocking: Vec<&Capture> = of(&seen, ObjectKind::MediaPlaylist).filter(|c| c.blocking.is_some()).collect();
+    let tracks: std::collections::BTreeSet<&str> = blocking.iter().map(|c| track(c)).collect();
+    assert_eq!(tracks.len(), 1, "one rendition at a time is waited for: {tracks:?}");
+    let n_deltas = seen.iter().filter(|c| is_delta(c)).count();
+    assert!(blocking.len() > 20 * n_deltas && n_deltas > 0, "{n_deltas} delta updates of {}", blocking.len());
+    for capture in &seen {
+        assert_eq!(capture.blocking.is_some_and(|asked| asked.skip), is_delta(capture), "asked for, and served");
+    }
+    let (hints, parts): (Vec<&Capture>, Vec<&Capture>) = of(&seen, ObjectKind::Part).partition(|c| is_hint(c));
+    assert!(parts.len() > 5 * hints.len(), "{} hints, {} parts", hints.len(), parts.len());
+    for capture in hints.iter().chain(&parts).filter(|c| !c.exchange.url.is_empty()) {
+        assert_eq!(capture.exchange.status(), Some(200), "{}", capture.exchange.url);
+    }
+    assert!(hints.iter().all(|c| c.facts.is_none() && c.extra), "the bytes of a hint come again with its part");
+    assert!(
+        parts.iter().all(|c| c.facts.as_ref().is_some_and(|f| f.container == Container::IsoBmff)),
+        "parts are read"
+    );
+}

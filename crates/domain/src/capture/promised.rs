@@ -72,15 +72,21 @@ pub struct PartPromise {
     /// `INDEPENDENT=YES`.
     #[serde(default)]
     pub independent: bool,
+    /// Asked for by its hint, before it was listed: duration and independence are not known yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hinted: bool,
 }
 
-/// `_HLS_msn` and `_HLS_part` of a request (draft-pantos-hls-rfc8216bis 6.2.5.2).
+/// `_HLS_msn`, `_HLS_part` and `_HLS_skip` of a request (draft-pantos-hls-rfc8216bis 6.2.5.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BlockingReload {
     pub msn: u64,
     /// Absent: the whole segment was waited for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part: Option<u32>,
+    /// A delta update was asked for (6.2.5.1).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub skip: bool,
 }
 
 impl Promised {

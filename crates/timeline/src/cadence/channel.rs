@@ -188,6 +188,13 @@ impl ChannelPlan {
         plan
     }
 
+    /// A delta update came for `rendition`. What it is worth tells the whole playlist, which is due now.
+    pub fn on_delta(&mut self, rendition: &str, t_end: Time) {
+        if let Some((i, _)) = self.answered(rendition) {
+            self.renditions[i].cadence.on_delta(t_end);
+        }
+    }
+
     /// 304, or a body known to be the same.
     pub fn on_unchanged(&mut self, rendition: &str, t_req: Time, t_end: Time) {
         let waited = self.renditions.iter().any(|entry| &*entry.name == rendition && entry.waits_for.is_some());

@@ -11,6 +11,11 @@ const MIN_SPACING: Span = Span::from_millis(100);
 const WHOLE_EVERY: u32 = 24;
 /// It begins where a segment begins, but not later than after so many requests.
 const WHOLE_AT_LATEST: u32 = 48;
+/// In doubt it is asked for sooner, until it worked so often.
+const WHOLE_IN_DOUBT: u32 = 6;
+const DOUBT: u8 = 3;
+/// Every so many requests one asks for a delta update, where there is something to skip.
+const SKIP_EVERY: u32 = 30;
 /// After so many failures in a row it is tried again only from time to time.
 const MANY_ERRORS: u32 = 3;
 const RETRY_AFTER: Span = Span::from_secs(30);
@@ -28,6 +33,15 @@ pub(super) struct Reload {
     n_errors: u32,
     /// Requests since the last one for a whole segment.
     n_parts: u32,
+    /// Answers to whole segments to come until they are believed again.
+    #[serde(default)]
+    doubt: u8,
+    /// Requests since the last one for a delta update.
+    #[serde(default)]
+    n_whole_lists: u32,
+    /// A delta update would leave something out.
+    #[serde(default)]
+    can_skip: bool,
 }
 
 impl Reload {
@@ -38,11 +52,18 @@ impl Reload {
     /// What to ask for next.
     pub fn ask(&mut self) -> BlockingReload {
         self.n_parts = self.n_parts.saturating_add(1);
-        let whole = self.n_parts >= WHOLE_EVERY && (self.part == 0 || self.n_parts >= WHOLE_AT_LATEST);
+        let (every, latest) =
+            if self.doubt > 0 { (WHOLE_IN_DOUBT, 2 * WHOLE_IN_DOUBT) } else { (WHOLE_EVERY, WHOLE_AT_LATEST) };
+        let whole = self.n_parts >= every && (self.part == 0 || self.n_parts >= latest);
         if whole {
             self.n_parts = 0;
         }
-        BlockingReload { msn: self.msn, part: (!whole).then_some(self.part) }
+        self.n_whole_lists = self.n_whole_lists.saturating_add(1);
+        let skip = self.can_skip && !whole && self.n_whole_lists >= SKIP_EVERY;
+        if skip {
+            self.n_whole_lists = 0;
+        }
+        BlockingReload { msn: self.msn, part: (!whole).then_some(self.part), skip }
     }
 
     /// A request came to nothing: the next one is plain.
@@ -78,8 +99,25 @@ pub(super) fn after(
         return None;
     }
     let (msn, part) = edge(playlist);
-    let known = before.unwrap_or(Reload { msn, part, due: None, retry_at: None, n_errors: 0, n_parts: 0 });
-    let mut next = Reload { msn, part, ..known };
+    let fresh = Reload {
+        msn,
+        part,
+        due: None,
+        retry_at: None,
+        n_errors: 0,
+        n_parts: 0,
+        doubt: 0,
+        n_whole_lists: 0,
+        can_skip: false,
+    };
+    let skip_until = playlist.server_control.as_ref().and_then(|control| control.can_skip_until_us);
+    let can_skip =
+        skip_until.is_some_and(|until| playlist.window_us() > until.saturating_add(playlist.target_duration_us()));
+    let mut next = Reload { msn, part, can_skip, ..before.unwrap_or(fresh) };
+    if asked.is_some_and(|asked| asked.part.is_none()) {
+        let worked = asked.is_some_and(|asked| reaches(playlist, asked));
+        next.doubt = if worked { next.doubt.saturating_sub(1) } else { DOUBT };
+    }
     match asked {
         Some(asked) if !reaches(playlist, asked) => next.failed(t_end),
         Some(_) => {
@@ -150,7 +188,7 @@ mod tests {
     }
 
     fn ask(msn: u64, part: impl Into<Option<u32>>) -> BlockingReload {
-        BlockingReload { msn, part: part.into() }
+        BlockingReload { msn, part: part.into(), skip: false }
     }
 
     #[test]
@@ -290,5 +328,38 @@ mod tests {
         let mut state = after(None, &playlist(105, 0, ""), None, (at(0), at(0))).unwrap();
         let asks: Vec<_> = (0..60).map(|_| state.ask().part).collect();
         assert_eq!(asks.iter().filter(|part| part.is_none()).count(), 2);
+        let mut state = after(Some(state), &playlist(105, 0, ""), Some(ask(106, None)), (at(0), at(10))).unwrap();
+        let asks: Vec<_> = (0..60).map(|_| state.ask().part).collect();
+        assert_eq!(asks.iter().filter(|part| part.is_none()).count(), 10, "more often after one that failed");
+    }
+
+    #[test]
+    fn a_delta_update_is_asked_for_now_and_then_and_the_whole_after_it() {
+        // Six segments of 2 s, and 8 s are not skipped.
+        let long = |last, n| {
+            let mut long = playlist(last, n, "");
+            long.server_control.as_mut().unwrap().can_skip_until_us = Some(8_000_000);
+            long
+        };
+        let mut state = after(None, &long(105, 1), None, (at(0), at(0))).unwrap();
+        assert_eq!((0..90).filter(|_| state.ask().skip).count(), 3);
+        let mut plan = Plan::new(&["v"]);
+        plan.due(0);
+        plan.answer("v", 0, 20, &long(105, 2));
+        let mut now = 20;
+        for n in 1..100 {
+            let reload = plan.due(now).1[0].1;
+            if reload.skip {
+                assert_eq!(n, 30);
+                plan.0.on_delta("v", at(now + 100));
+                assert_eq!(plan.due(now + 100), (vec!["v".into()], vec![]), "the whole at once");
+                plan.answer("v", now + 100, now + 110, &long(105, 3));
+                assert_eq!(plan.due(now + 110).1.len(), 1, "and on as before");
+                return;
+            }
+            plan.answer("v", now, now + 300, &long(reload.msn - 1, reload.part.map_or(0, |part| part as usize) + 1));
+            now += 300;
+        }
+        panic!("never asked for");
     }
 }

@@ -88,6 +88,14 @@ impl HlsCadence {
         self.next_due = self.next_due.max(t_end + MIN_WAIT).min(t_end + self.wait_after_no_change(settings));
     }
 
+    /// A delta update came: the whole playlist is asked for at once.
+    pub(super) fn on_delta(&mut self, t_end: Time) {
+        if let Some(reload) = &mut self.reload {
+            reload.hold();
+        }
+        self.next_due = t_end;
+    }
+
     /// Takes over what an answer says of the place to wait for next.
     pub(super) fn set_reload(
         &mut self,

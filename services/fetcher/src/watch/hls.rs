@@ -30,6 +30,8 @@ pub(super) const HEAD_BYTES: u64 = 64 << 10;
 const LOOK_BYTES: u64 = 1 << 10;
 /// Key ids told of one segment.
 pub(super) const MAX_KEY_IDS: usize = 16;
+/// One hint of so many held-back answers is asked for: a player asks for each.
+const HINT_EVERY: u32 = 12;
 /// Usual time limit of a request for a key.
 const KEY_PATIENCE: Span = Span::from_secs(10);
 
@@ -81,6 +83,8 @@ struct Rendition {
     inits: HashMap<InitKey, InitSlot>,
     /// Newest part that was looked at: segment and place.
     last_part: Option<(u64, u32)>,
+    /// Held-back answers until a hint is asked for.
+    until_hint: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -212,6 +216,7 @@ impl Watcher {
                     target: self.plan.settings().assumed_duration,
                     inits: HashMap::new(),
                     last_part: None,
+                    until_hint: HINT_EVERY,
                 },
             };
             names.push(name.clone());
@@ -231,6 +236,8 @@ impl Watcher {
         let variables = Variables::for_url(exchange.base_url()).importing(&self.defines);
         let parsed = answer.text.as_deref().and_then(|text| usable(text, variables));
         match parsed {
+            // The whole playlist, with which it is compared, comes next.
+            Some(Playlist::Media(playlist)) if playlist.skip.is_some() => self.plan.on_delta(name, exchange.t_end),
             Some(Playlist::Media(playlist)) => {
                 if blocking.is_none() {
                     rendition.etag = exchange.header("etag").map(Into::into);
@@ -238,6 +245,7 @@ impl Watcher {
                 self.plan_segments(name, exchange, &playlist);
                 if blocking.is_some() {
                     self.new_parts(name, exchange, &playlist);
+                    self.hint(name, exchange, &playlist);
                 }
             }
             _ => {
@@ -438,6 +446,55 @@ impl Watcher {
                 Done::Transfer
             });
         }
+    }
+
+    /// Asks now and then for the part that is hinted; the server holds the answer back until it is there.
+    fn hint(&mut self, name: &str, exchange: &Exchange, playlist: &MediaPlaylist) {
+        let Some(rendition) = self.renditions.get_mut(name).filter(|_| self.stream.depth == Depth::Full) else {
+            return;
+        };
+        rendition.until_hint = rendition.until_hint.saturating_sub(1);
+        let (true, Some((number, place, hint))) = (rendition.until_hint == 0, parts::hinted(playlist)) else { return };
+        let url = Url::parse(exchange.base_url()).ok().and_then(|base| base.join(&hint.uri).ok());
+        // An open range would be the rest of the segment, not the part.
+        let is_open = hint.byte_range_start > 0 && hint.byte_range_length.is_none();
+        let Some(url) = url.filter(|_| !is_open) else { return };
+        rendition.until_hint = HINT_EVERY;
+        let range = hint
+            .byte_range_length
+            .and_then(|length| range_of(ByteRange { length, offset: hint.byte_range_start, explicit: true }));
+        let promised = Promised {
+            number: Some(number),
+            duration_us: None,
+            byte_range: range,
+            discontinuity: false,
+            listed_at: exchange.t_end,
+            independent: false,
+            from_edge: 0,
+            key_method: None,
+            key_ids: Vec::new(),
+            has_map: None,
+            early: None,
+            dash: None,
+            part: Some(place),
+            removed: None,
+        };
+        let usual = parts::patience(rendition.target);
+        let (channel, stream, track) = (self.channel.clone(), self.stream.clone(), rendition.track.clone());
+        self.n_waiting += 1;
+        self.requests.spawn(async move {
+            let ask = Ask {
+                range,
+                usual,
+                track: Some(&track),
+                promised: Some(promised),
+                priority: Priority::OldestSegment,
+                extra: true,
+                ..manifest(&stream, ObjectKind::Part, url.into())
+            };
+            channel.hint(ask).await;
+            Done::Transfer
+        });
     }
 
     fn segment(

@@ -2,7 +2,7 @@
 
 use ow_domain::Span;
 use ow_domain::capture::{BlockingReload, PartPromise};
-use ow_hls::{MediaPlaylist, Part};
+use ow_hls::{MediaPlaylist, Part, PreloadHint};
 
 /// Parts of one answer that are fetched; the newest of them.
 const MAX_PARTS: usize = 4;
@@ -17,12 +17,23 @@ pub(super) fn reload_url(url: &str, reload: BlockingReload) -> String {
     let sign = if url.contains('?') { '&' } else { '?' };
     let part = reload.part.map(|part| format!("&_HLS_part={part}")).unwrap_or_default();
     let fragment = fragment.map(|fragment| format!("#{fragment}")).unwrap_or_default();
-    format!("{url}{sign}_HLS_msn={}{part}{fragment}", reload.msn)
+    let skip = if reload.skip { "&_HLS_skip=YES" } else { "" };
+    format!("{url}{sign}_HLS_msn={}{part}{skip}{fragment}", reload.msn)
 }
 
 /// How long an answer may be held back.
 pub(super) fn patience(target: Span) -> Span {
     target.min(MAX_TARGET).mul_ratio(3, 1) + SLACK
+}
+
+/// The part that is hinted: number of its segment, its place, what is hinted.
+pub(super) fn hinted(playlist: &MediaPlaylist) -> Option<(u64, PartPromise, &PreloadHint)> {
+    let hint = playlist.preload_hints.iter().find(|hint| &*hint.hint_type == "PART" && !hint.uri.is_empty())?;
+    let number = playlist.last_msn()?.checked_add(1)?;
+    let trailing = &playlist.trailing_parts;
+    let index = u32::try_from(trailing.len()).ok()?;
+    let offset_us = trailing.iter().fold(0_i64, |sum, part| sum.saturating_add(part.duration_us));
+    Some((number, PartPromise { index, offset_us, independent: false, hinted: true }, hint))
 }
 
 /// Parts behind `last`, with the number of their segment; the newest alone at first sight. Moves `last` on.
@@ -36,7 +47,7 @@ pub(super) fn new_parts<'p>(
         if segment != Some(number) {
             (segment, index, offset_us) = (Some(number), 0, 0);
         }
-        found.push((number, PartPromise { index, offset_us, independent: part.independent }, part));
+        found.push((number, PartPromise { index, offset_us, independent: part.independent, hinted: false }, part));
         index += 1;
         offset_us = offset_us.saturating_add(part.duration_us);
     }
@@ -56,16 +67,31 @@ mod tests {
 
     #[test]
     fn directives_stand_behind_the_query() {
-        let part = BlockingReload { msn: 107, part: Some(2) };
+        let part = BlockingReload { msn: 107, part: Some(2), skip: false };
         for (url, reload, expected) in [
             ("http://h/v.m3u8", part, "http://h/v.m3u8?_HLS_msn=107&_HLS_part=2"),
             ("http://h/v.m3u8?t=1", part, "http://h/v.m3u8?t=1&_HLS_msn=107&_HLS_part=2"),
             ("http://h/v.m3u8?t=1#x", BlockingReload { part: None, ..part }, "http://h/v.m3u8?t=1&_HLS_msn=107#x"),
+            ("http://h/v", BlockingReload { skip: true, ..part }, "http://h/v?_HLS_msn=107&_HLS_part=2&_HLS_skip=YES"),
         ] {
             assert_eq!(reload_url(url, reload), expected);
         }
         assert_eq!(patience(Span::from_secs(4)), Span::from_secs(13));
         assert_eq!(patience(Span::from_secs(4_000)), Span::from_secs(181));
+    }
+
+    #[test]
+    fn the_hinted_part_stands_behind_the_last() {
+        let text = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-PART-INF:PART-TARGET=0.5\n#EXT-X-MEDIA-SEQUENCE:100\n\
+                    #EXTINF:1.0,\ns100.ts\n#EXT-X-PART:DURATION=0.5,URI=\"p101.0\"\n\
+                    #EXT-X-PRELOAD-HINT:TYPE=MAP,URI=\"i\"\n#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"p101.1\"\n";
+        let playlist = ow_hls::parse(text.as_bytes(), ow_hls::Variables::default()).0;
+        let (number, place, hint) = hinted(playlist.as_media().unwrap()).unwrap();
+        assert_eq!((number, place.index, place.offset_us, &*hint.uri), (101, 1, 500_000, "p101.1"));
+        assert!(place.hinted);
+        let without = text.replace("TYPE=PART", "TYPE=OTHER");
+        let playlist = ow_hls::parse(without.as_bytes(), ow_hls::Variables::default()).0;
+        assert!(hinted(playlist.as_media().unwrap()).is_none());
     }
 
     #[test]

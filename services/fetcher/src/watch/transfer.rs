@@ -21,7 +21,7 @@ use super::hls::usable;
 use super::keys::{Opener, Secret};
 use super::tracks::TrackTable;
 use super::{CaptureSink, WatchOptions};
-use crate::http::{Access, BodySink, Collect, Limits, Request, Reuse, origin_of};
+use crate::http::{Access, BodySink, Collect, Ignore, Limits, Request, Reuse, origin_of};
 use crate::own::OwnWatch;
 
 /// Second try of a listed object (`segment_retry_ms`).
@@ -297,6 +297,25 @@ impl Channel {
 }
 
 impl Channel {
+    /// Asks for a part before it is listed. The answer may take as long as `usual`, so no transfer waits for it; its bytes come again
+    /// with the part.
+    pub(super) async fn hint(&self, ask: Ask<'_>) {
+        let job = self.job();
+        let total = ask.usual.to_std();
+        let limits = Limits { total, ttfb: total, ..Limits::segment(&job.limits, total) };
+        let request = request(&job, &ask, limits);
+        let origin = origin(&request.url);
+        if !self.options.budgets.take(&origin, &job.limits, ask.priority, Duration::from_secs(1)).await {
+            return self.count_late(1);
+        }
+        let exchange = self.options.probe.fetch(&request, &mut Ignore).await;
+        self.options.budgets.pay(&origin, body_bytes(&exchange));
+        self.options.own.received(&exchange);
+        let mut capture = capture(&job, &ask, exchange);
+        capture.clock_uncertainty_us = self.options.own.uncertainty_us();
+        let _ = self.out.send(capture).await;
+    }
+
     /// Fetches a key: of its body only the length is told. True when it came with a good status; its bytes where they are 16.
     pub(super) async fn key(&self, ask: Ask<'_>) -> (bool, Option<Secret>) {
         let Ok(_permit) = self.transfers.acquire().await else { return (false, None) };
