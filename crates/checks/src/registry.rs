@@ -5,8 +5,9 @@ use std::sync::LazyLock;
 use ow_domain::Severity;
 
 use crate::input::{
-    Aligned, LadderLoad, LiveManifest, Load, MediaLoad, MpdLoad, MpdStep, MvpDocument, MvpLoad, PartBytes, PartEdge,
-    PartLoad, PartsLoad, PlaylistLoad, PlaylistStep, Presentations, ProbeLoad, ProbeSilence, ReloadLoad, Renditions,
+    Aligned, DeltaLoad, EdgesLoad, HintLoad, LadderLoad, LiveManifest, Load, MediaLoad, MpdLoad, MpdStep, MvpDocument,
+    MvpLoad, PartBytes, PartEdge, PartGone, PartLoad, PartsLoad, PlaylistLoad, PlaylistStep, Presentations, ProbeLoad,
+    ProbeSilence, ReloadLoad, Renditions,
 };
 use crate::outcome::Outcome;
 
@@ -158,7 +159,11 @@ inputs!(
     PartsLoad,
     PartEdge,
     PartLoad,
-    PartBytes
+    PartGone,
+    PartBytes,
+    EdgesLoad,
+    HintLoad,
+    DeltaLoad
 );
 
 /// Place in the catalogue and function of every check that looks at `kind`, in the order of the catalogue.

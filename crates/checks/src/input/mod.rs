@@ -26,7 +26,10 @@ pub use crate::judge::memory::{
 pub use align::{Aligned, AlignedSegment, AlignedTrack, Break, media_difference};
 pub use dash::{LocationStep, MpdLoad, MpdStep};
 pub use ladder::{Agreed, Delivered, DeliveryState, FLAPPING_SPAN, LadderLoad, Picture};
-pub use llhls::{ListedPart, PartBytes, PartEdge, PartLoad, PartSeen, PartsLoad, ReloadAnswer, ReloadLoad};
+pub use llhls::{
+    DeltaAnswer, DeltaLoad, EdgesLoad, HintAnswer, HintLoad, ListedPart, PartBytes, PartEdge, PartGone, PartLoad,
+    PartSeen, PartsLoad, ReloadAnswer, ReloadLoad, ReportSeen, Share, WholeParts,
+};
 pub use xp::{PresentationView, Presentations};
 
 /// What a fetcher measured of itself.

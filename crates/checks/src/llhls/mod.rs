@@ -1,13 +1,27 @@
 //! Low-latency HLS (CHECKS 3.5).
 
 mod blocking_reload_broken;
+mod can_skip_until;
+mod delta_invalid;
+mod delta_not_served;
+mod hold_back;
 mod independent_flag;
+mod latency;
 mod part_bytes_mismatch;
 mod part_duration;
+mod part_gap;
 mod part_hold_back;
 mod part_inf_missing;
+mod part_retention;
 mod part_stale;
+mod part_sum_mismatch;
 mod preload_hint_after_end;
+mod preload_hint_mismatch;
+mod preload_hint_missing;
+mod preload_hint_unavailable;
+mod rendition_report_missing;
+mod rendition_report_wrong;
+mod rendition_sync;
 
 use ow_domain::Span;
 use ow_hls::MediaPlaylist;
@@ -24,7 +38,21 @@ pub(crate) const CHECKS: &[&CheckDef] = &[
     &part_bytes_mismatch::CHECK,
     &independent_flag::CHECK,
     &part_hold_back::CHECK,
+    &part_sum_mismatch::CHECK,
+    &part_gap::CHECK,
+    &part_retention::CHECK,
+    &hold_back::CHECK,
+    &can_skip_until::CHECK,
     &preload_hint_after_end::CHECK,
+    &preload_hint_missing::CHECK,
+    &preload_hint_mismatch::CHECK,
+    &preload_hint_unavailable::CHECK,
+    &delta_not_served::CHECK,
+    &delta_invalid::CHECK,
+    &rendition_report_missing::CHECK,
+    &rendition_report_wrong::CHECK,
+    &rendition_sync::CHECK,
+    &latency::CHECK,
 ];
 
 pub(crate) fn times(span: Span, factor: f64) -> Span {

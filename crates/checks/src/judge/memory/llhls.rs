@@ -7,6 +7,8 @@ use ow_domain::facts::EsKind;
 use ow_domain::{Span, Time};
 use serde::{Deserialize, Serialize};
 
+/// Parts over which shares are taken.
+const LAST: usize = 50;
 /// Parts whose bytes are remembered.
 const MAX_PARTS: usize = 64;
 
@@ -24,6 +26,82 @@ pub(crate) struct PartMemory {
     /// A blocking reload ran into its time limit; what was asked for, and how long it took.
     pub no_answer: Option<(BlockingReload, Span)>,
     seen: VecDeque<PartSeen>,
+    /// The rendition as it was last seen.
+    pub look: Option<Look>,
+    /// What the last playlist hinted.
+    pub hint: Option<SeenHint>,
+    /// Of the last parts: whether they were others than hinted; whether they were gaps.
+    pub strayed: VecDeque<bool>,
+    pub gaps: VecDeque<bool>,
+    /// A hint that was asked for in vain.
+    pub in_vain: Option<AskedHint>,
+    /// Newest segment whose parts were added up.
+    pub summed: Option<u64>,
+    /// The last whole playlist, where it can come as a delta update.
+    pub held: Option<HeldList>,
+    pub delta: Option<DeltaSeen>,
+}
+
+/// Newest part of a rendition, and when that was.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Look {
+    pub at: Time,
+    /// Newest segment or part.
+    pub newest: (u64, Option<u32>),
+    /// Date-time at its end.
+    pub edge: Option<Time>,
+    pub part_target: Span,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SeenHint {
+    /// Hash of the URI as written, and first byte.
+    pub resource: (u64, u64),
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct AskedHint {
+    pub place: (u64, u32),
+    pub url: String,
+    pub at: Time,
+    pub took: Span,
+    /// `None`: no answer in time.
+    pub status: Option<u16>,
+}
+
+/// Segments of a playlist as hashes.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub(crate) struct HeldList {
+    pub first: u64,
+    pub segments: Vec<u64>,
+}
+
+impl HeldList {
+    pub fn get(&self, number: u64) -> Option<u64> {
+        self.segments.get(usize::try_from(number.checked_sub(self.first)?).ok()?).copied()
+    }
+}
+
+/// A delta update that waits for the whole playlist.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct DeltaSeen {
+    pub at: Time,
+    /// Hash of the name of the newest part or segment.
+    pub newest: Option<u64>,
+    pub first: u64,
+    pub n_skipped: u64,
+    /// From the first one that is not skipped.
+    pub listed: HeldList,
+    pub version: u64,
+    pub n_skips: usize,
+}
+
+/// Remembers one more of the last fifty.
+pub(crate) fn note(ring: &mut VecDeque<bool>, value: bool) {
+    if ring.len() == LAST {
+        ring.pop_front();
+    }
+    ring.push_back(value);
 }
 
 /// A part whose bytes were read.

@@ -33,7 +33,7 @@ pub use history::{History, Sample};
 pub(crate) use host::{Access, Traffic};
 pub use keys::KeyMemory;
 pub use llhls::PartSeen;
-pub(crate) use llhls::{PartMemory, as_if_plain};
+pub(crate) use llhls::{AskedHint, DeltaSeen, HeldList, Look, PartMemory, SeenHint, as_if_plain, note};
 pub(crate) use media::MediaMemory;
 pub use media::{Drift, PastInit, PastSegment};
 pub use offer::Picture;

@@ -337,6 +337,10 @@ fn capture(words: &Words<'_>, at: Time, seq: u64) -> Capture {
         }
         ObjectKind::Key => format!("{host}/keys/{}?token={seq}", words.options.get("name").unwrap_or(&"k")),
         ObjectKind::Init => format!("{host}/live/{track_name}-init.mp4?token={seq}"),
+        ObjectKind::Part if words.has("hinted") => {
+            let (number, part) = (number.unwrap_or(0), words.options.get("part").unwrap_or(&"0"));
+            format!("{host}/live/p{number}.{part}.mp4")
+        }
         _ => format!("{host}/live/{track_name}-{}.ts?token={seq}", number.unwrap_or(seq)),
     };
     let (outcome, body) = outcome(words, kind, at + took);
@@ -374,6 +378,7 @@ fn capture(words: &Words<'_>, at: Time, seq: u64) -> Capture {
                 index: words.number("part").unwrap_or(0.0) as u32,
                 offset_us: Span::from_secs_f64(words.number("offset").unwrap_or(0.0)).micros(),
                 independent: words.has("independent"),
+                hinted: words.has("hinted"),
             }),
             ..Promised::listed(at + -Span::from_secs_f64(words.number("listed").unwrap_or(0.0)))
         }),
@@ -406,7 +411,8 @@ fn capture(words: &Words<'_>, at: Time, seq: u64) -> Capture {
         late_polls: words.number("late").unwrap_or(0.0) as u32,
         blocking: words.options.get("ask").map(|asked| {
             let (msn, part) = asked.split_once('.').map_or((*asked, None), |(msn, part)| (msn, Some(part)));
-            BlockingReload { msn: msn.parse().unwrap(), part: part.map(|part| part.parse().unwrap()) }
+            let part = part.map(|part| part.parse().unwrap());
+            BlockingReload { msn: msn.parse().unwrap(), part, skip: words.has("skip") }
         }),
         time_checks: Vec::new(),
         probe_facts: None,

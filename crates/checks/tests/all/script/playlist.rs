@@ -20,7 +20,9 @@ pub fn media(words: &Words<'_>, t_end: Time) -> String {
     if words.has("bom") {
         text.push('\u{feff}');
     }
-    text.push_str("#EXTM3U\n#EXT-X-VERSION:6\n");
+    let skipped = words.number("skipped").map_or(0, |n| n as u64);
+    let version = words.number("version").unwrap_or(if skipped > 0 { 9.0 } else { 6.0 });
+    text.push_str(&format!("#EXTM3U\n#EXT-X-VERSION:{version}\n"));
     if !words.has("no-td") {
         text.push_str(&format!("#EXT-X-TARGETDURATION:{td}\n"));
     }
@@ -65,7 +67,11 @@ pub fn media(words: &Words<'_>, t_end: Time) -> String {
     if let Some(pt) = words.options.get("pt") {
         text.push_str(&format!("#EXT-X-PART-INF:PART-TARGET={pt}\n"));
     }
-    for n in first..=last {
+    if skipped > 0 {
+        let told = words.number("told-skipped").unwrap_or(skipped as f64);
+        text.push_str(&format!("#EXT-X-SKIP:SKIPPED-SEGMENTS={told}\n"));
+    }
+    for n in first + skipped..=last {
         for tag in tags.get(&n).into_iter().flat_map(|tags| tags.split('~')) {
             text.push_str(&format!("#{tag}\n"));
         }
@@ -98,6 +104,7 @@ pub fn media(words: &Words<'_>, t_end: Time) -> String {
         text.push_str(&format!("#EXTINF:{extinf},\n{uri}{query}\n"));
     }
     text.push_str(&parts(words, last + 1));
+    text.push_str(&hint(words, last + 1));
     for line in words.options.get("tail").into_iter().flat_map(|tail| tail.split('~')) {
         text.push_str(&format!("#{line}\n"));
     }
@@ -144,6 +151,18 @@ pub fn multivariant(words: &Words<'_>) -> String {
 }
 
 /// Parts of segment `n`: `part.106=0.5i,0.5,0.3g` are their durations, `i` independent, `g` a gap.
+/// The hint of a playlist with parts: for the next one, for `hint=`, or none with `no-hint`.
+fn hint(words: &Words<'_>, next: u64) -> String {
+    let all = words.numbered("part");
+    let told = words.options.get("tail").is_some_and(|tail| tail.contains("PRELOAD-HINT"));
+    if all.is_empty() || told || words.has("no-hint") || words.has("endlist") {
+        return String::new();
+    }
+    let n_parts = all.get(&next).map_or(0, |parts| parts.split(',').count());
+    let uri = words.options.get("hint").map_or_else(|| format!("p{next}.{n_parts}.mp4"), |uri| (*uri).to_owned());
+    format!("#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{uri}\"\n")
+}
+
 fn parts(words: &Words<'_>, n: u64) -> String {
     let all = words.numbered("part");
     let part = |(index, part): (usize, &str)| {
