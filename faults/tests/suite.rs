@@ -59,3 +59,13 @@ fn clean_channels_are_silent() {
     }
     assert!(loud.is_empty(), "\n{}", loud.join("\n"));
 }
+
+#[test]
+fn a_clean_low_latency_channel_is_looked_at_by_every_check_of_the_family() {
+    let played = suite::clean(Profile::Ll, OriginConfig::default(), Duration::from_secs(180)).expect("plays");
+    let told = played.findings.iter().filter(|f| f.severity > Severity::Info).map(|f| (&f.check, &f.message));
+    assert_eq!(told.collect::<Vec<_>>(), []);
+    let family = ow_checks::registry::all().iter().map(|c| c.id).filter(|id| id.starts_with("llhls-"));
+    let silent: Vec<_> = family.filter(|id| !played.evaluated.contains(id)).collect();
+    assert!(silent.is_empty(), "{silent:?} came to no result");
+}

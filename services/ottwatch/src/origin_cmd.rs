@@ -53,6 +53,7 @@ pub async fn main(args: &OriginArgs) -> Result<Exit> {
     println!("{}", origin.hls_cmaf("demo"));
     println!("{}", origin.dash_timeline("demo"));
     println!("{}", origin.dash_number("demo"));
+    println!("{}", origin.hls_ll("demo"));
     stop.cancelled().await;
     origin.shutdown().await;
     Ok(Exit::Ok)
