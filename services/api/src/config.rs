@@ -8,6 +8,7 @@ use ow_service::config::Problem;
 use ow_service::{HumanBytes, HumanDuration};
 use serde::{Deserialize, Serialize};
 
+use crate::access::config::{OidcConfig, PasswordConfig, SessionConfig, faults};
 use crate::access::{Anonymous, TokenHash};
 
 /// Settings, section `[api]`.
@@ -21,6 +22,11 @@ pub struct ApiConfig {
     pub token_sha256: String,
     /// What somebody unknown may do: `none` or `viewer` (read everything).
     pub anonymous: Anonymous,
+    /// Address of the dashboard as people reach it: `https://ottwatch.example.net`. With `https` the session's cookie goes
+    /// over TLS only. Needed for signing in at an OpenID provider and for links of invitations.
+    pub public_url: String,
+    /// Proxies in front whose `X-Forwarded-For` is believed: addresses or ranges.
+    pub trusted_proxies: Vec<String>,
     /// Serve `/metrics` and `/health/*` on this address too.
     pub with_ops: bool,
     /// Compiled policies are compared with the stored configuration this often; changes are taken at once.
@@ -39,6 +45,12 @@ pub struct ApiConfig {
     pub cors_origins: Vec<String>,
     /// TLS without a proxy in front.
     pub tls: TlsConfig,
+    /// How long people stay signed in.
+    pub sessions: SessionConfig,
+    /// What a guess of a password costs.
+    pub passwords: PasswordConfig,
+    /// Signing in at an OpenID provider; off while `issuer` is empty.
+    pub oidc: OidcConfig,
 }
 
 /// `[api.tls]`: both files, or none for plain HTTP behind a proxy.
@@ -57,6 +69,8 @@ impl Default for ApiConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             token_sha256: String::new(),
             anonymous: Anonymous::None,
+            public_url: String::new(),
+            trusted_proxies: Vec::new(),
             with_ops: false,
             reconcile_interval: HumanDuration(Duration::from_secs(3)),
             request_timeout: HumanDuration(Duration::from_secs(15)),
@@ -66,6 +80,9 @@ impl Default for ApiConfig {
             max_connections: 2048,
             cors_origins: Vec::new(),
             tls: TlsConfig::default(),
+            sessions: SessionConfig::default(),
+            passwords: PasswordConfig::default(),
+            oidc: OidcConfig::default(),
         }
     }
 }
@@ -116,6 +133,10 @@ impl ApiConfig {
                 Some(_) => ("tls.key_file", "key_file = \"/etc/ottwatch/tls.key\""),
             };
             problem(missing, String::new(), "is missing: certificate and key go together", example);
+        }
+        let reached = (self.public_url.as_str(), self.trusted_proxies.as_slice());
+        for (key, value, reason, example) in faults(&self.sessions, &self.passwords, &self.oidc, reached) {
+            problem(key, value, reason, example);
         }
         problems
     }

@@ -34,7 +34,7 @@ pub use config::{ApiConfig, TlsConfig};
 pub use publish::{ReconcileError, Report, reconcile_config};
 pub use routes::openapi;
 
-use crate::access::TokenHash;
+use crate::access::{Access, TokenHash};
 use crate::http::permission::Table;
 use crate::http::rate::Limiter;
 use crate::http::tls::Tls;
@@ -62,6 +62,8 @@ pub enum ApiError {
     Token,
     #[error("TLS cannot be served")]
     Tls(#[from] http::tls::TlsError),
+    #[error("signing in could not be set up")]
+    Access(#[source] access::SetupError),
     #[error("the api could not prepare the bus")]
     Bus(#[source] BusError),
     #[error("the api could not listen to changes of the configuration")]
@@ -79,6 +81,7 @@ pub(crate) struct Shared {
     pub metrics: Metrics,
     pub token: Option<TokenHash>,
     pub anonymous: Anonymous,
+    pub access: Access,
     /// What each operation needs, from the document.
     pub table: Table,
     /// The OpenAPI document.
@@ -121,6 +124,9 @@ pub async fn serve(
     if config.anonymous == Anonymous::Viewer && !addr.ip().is_loopback() {
         tracing::warn!(%addr, "everybody who reaches this address can read; set api.anonymous to \"none\"");
     }
+    let reached = (config.public_url.as_str(), config.trusted_proxies.as_slice());
+    let access = Access::new(config.sessions, &config.passwords, &config.oidc, reached, tls.is_some());
+    let access = access.map_err(ApiError::Access)?;
     let metrics = Metrics::new(&ops);
     let watch = bus.kv(ow_bus::Bucket::Status).watch(">").await.map_err(ApiError::Bus)?;
     let changes = store.listen(ow_store::CONFIG_CHANNEL).map_err(ApiError::Store)?;
@@ -130,6 +136,7 @@ pub async fn serve(
     let follower = tracker.spawn(status::follow(watch, status.clone(), stop.clone()));
     let keeper = keep::Keeper { bus: bus.clone(), store: store.clone(), ops: ops.clone(), metrics: metrics.clone() };
     let keeper = tracker.spawn(keeper.run(changes, config.reconcile_interval.0, stop.clone()));
+    let sweeper = tracker.spawn(access::sweep(store.clone(), access.throttle.forget, stop.clone()));
     let document = routes::openapi();
     let (table, faults) = Table::read(&document);
     for fault in faults {
@@ -143,6 +150,7 @@ pub async fn serve(
         metrics,
         token,
         anonymous: config.anonymous,
+        access,
         table,
         document,
         limiter: Limiter::new(config.rate_limit, config.rate_burst),
@@ -173,6 +181,7 @@ pub async fn serve(
     let ended = tokio::select! {
         _ = follower => "status",
         _ = keeper => "configuration",
+        _ = sweeper => "sessions",
         _ = server => "http",
     };
     let wanted = shutdown.is_cancelled();

@@ -19,7 +19,7 @@ pub struct ThrottleKey {
 impl ThrottleKey {
     /// An account by its name, whether it is there or not.
     pub fn account(name: &str, policy: &ThrottlePolicy) -> Self {
-        let name: String = name.chars().take(127).collect();
+        let name: String = name.chars().filter(|c| !c.is_control()).take(127).collect();
         Self { text: format!("account:{name}"), free: policy.free_per_account }
     }
 

@@ -1,14 +1,20 @@
 //! The resources of `/api/v1`, one file each. A file gives its routes; a new one is a line in [`resources`].
 
 mod alarms;
+mod audit;
 mod config;
 mod dead_letters;
 mod deliveries;
 mod evidence;
 mod health;
 mod manifests;
+mod me;
 mod meta;
 mod objects;
+mod roles;
+mod session;
+mod tokens;
+mod users;
 
 use std::sync::Arc;
 
@@ -20,18 +26,25 @@ use crate::Shared;
 use crate::http;
 
 pub use objects::add_schemas;
+pub use users::is_name as is_user_name;
 
 fn resources() -> OpenApiRouter<Arc<Shared>> {
     OpenApiRouter::default()
         .merge(alarms::routes())
+        .merge(audit::routes())
         .merge(config::routes())
         .merge(dead_letters::routes())
         .merge(deliveries::routes())
         .merge(evidence::routes())
         .merge(health::routes())
         .merge(manifests::routes())
+        .merge(me::routes())
         .merge(meta::routes())
         .merge(objects::routes())
+        .merge(roles::routes())
+        .merge(session::routes())
+        .merge(tokens::routes())
+        .merge(users::routes())
 }
 
 /// The description of `/api/v1` for programs.
