@@ -88,6 +88,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("aes", &["ow-media", "ow-origin"]),
     ("saphyr-parser", &["ow-config"]),
     ("quick-xml", &["ow-dash"]),
+    ("regex", &["ow-checks"]),
     ("zstd", &["ow-contracts", "ow-bus", "ow-store"]),
     ("libc", &["ow-local"]),
     ("clap", &["ottwatch"]),

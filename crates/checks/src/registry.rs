@@ -7,7 +7,7 @@ use ow_domain::Severity;
 use crate::input::{
     Aligned, DeltaLoad, EdgesLoad, HintLoad, LadderLoad, LiveManifest, Load, MediaLoad, MpdLoad, MpdStep, MvpDocument,
     MvpLoad, PartBytes, PartEdge, PartGone, PartLoad, PartsLoad, PlaylistLoad, PlaylistStep, Presentations, ProbeLoad,
-    ProbeSilence, ReloadLoad, Renditions,
+    ProbeSilence, ReloadLoad, Renditions, SharedObject,
 };
 use crate::outcome::Outcome;
 
@@ -155,6 +155,7 @@ inputs!(
     LadderLoad,
     Aligned,
     Presentations,
+    SharedObject,
     ReloadLoad,
     PartsLoad,
     PartEdge,

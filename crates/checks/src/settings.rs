@@ -1,7 +1,8 @@
 //! The catalogue's defaults with a channel's overrides put over them.
 
-use ow_domain::policy::{CheckOverride, CheckSettings};
+use ow_domain::policy::{CheckOverride, CheckSettings, TagRule};
 use ow_domain::{Severity, Span};
+use regex::{Regex, RegexBuilder};
 
 use crate::hold::{Clear, Hold, Level, Rules};
 use crate::notation::{parse_clear, parse_hold};
@@ -25,6 +26,23 @@ pub(crate) struct Settings {
     pub checks: Vec<InForce>,
     pub event_ttl: Span,
     pub startup_grace: Span,
+    pub tag_rules: Vec<TagRuleInForce>,
+}
+
+/// A rule about a tag; one whose expression cannot be read keeps the rest of what it says.
+#[derive(Debug, Clone)]
+pub struct TagRuleInForce {
+    pub rule: TagRule,
+    pub value: Option<Regex>,
+}
+
+/// Rules of one channel.
+const MAX_TAG_RULES: usize = 16;
+/// Bytes of a compiled expression: the time to match grows with it and with the line, never faster.
+const MAX_EXPRESSION_BYTES: usize = 256 << 10;
+
+fn expression(text: &str) -> Result<Regex, regex::Error> {
+    RegexBuilder::new(text).size_limit(MAX_EXPRESSION_BYTES).dfa_size_limit(MAX_EXPRESSION_BYTES).build()
 }
 
 impl Settings {
@@ -36,6 +54,15 @@ impl Settings {
             checks: registry::all().iter().map(|check| in_force(check, settings.overrides.get(check.id))).collect(),
             event_ttl: seconds(settings.event_ttl_s, 300.0),
             startup_grace: seconds(settings.startup_grace_s, 30.0),
+            tag_rules: settings
+                .tag_rules
+                .iter()
+                .take(MAX_TAG_RULES)
+                .map(|rule| TagRuleInForce {
+                    rule: rule.clone(),
+                    value: rule.value.as_deref().and_then(|text| expression(text).ok()),
+                })
+                .collect(),
         }
     }
 
@@ -123,6 +150,31 @@ pub fn validate_overrides(settings: &CheckSettings) -> Vec<SettingProblem> {
                 }
                 Some(_) => {}
             }
+        }
+    }
+    for (n, rule) in settings.tag_rules.iter().enumerate() {
+        let field = |rest: &str| format!("tag_rules.{n}.{rest}");
+        if n == MAX_TAG_RULES {
+            problem("tag_rules".into(), settings.tag_rules.len().to_string(), format!("at most {MAX_TAG_RULES} rules"));
+        }
+        if !rule.tag.starts_with("EXT")
+            || !rule.tag.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'-')
+        {
+            problem(field("tag"), rule.tag.clone(), "it is a tag without #; example: \"EXT-X-CUE-OUT\"".into());
+        }
+        if let Some(Err(_)) = rule.value.as_deref().map(expression) {
+            let reason = "it is no regular expression, or too large; example: \"DURATION=[0-9.]+\"";
+            problem(field("value"), rule.value.clone().unwrap_or_default(), reason.into());
+        }
+        if let Some(every) = rule.every_s.filter(|s| !s.is_finite() || *s <= 0.0) {
+            problem(field("everyS"), every.to_string(), "it is a number of seconds above 0; example: 600".into());
+        }
+        if rule.expect.is_none() && rule.value.is_none() && rule.every_s.is_none() {
+            problem(
+                field("expect"),
+                "nothing".into(),
+                "a rule has expect, value or everyS; example: \"present\"".into(),
+            );
         }
     }
     let numbers = [

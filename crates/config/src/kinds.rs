@@ -188,6 +188,11 @@ const CHECKS: &[Field] = &[
         "[x-packager-sequence]",
     ),
     Field::optional("tokenParams", Shape::List { of: &Shape::Text { max: 64 }, min: 0, max: 32 }, "[token, expires]"),
+    Field::optional(
+        "tagRules",
+        Shape::List { of: &Shape::Object(TAG_RULE), min: 0, max: 16 },
+        "[{name: no-vod, tag: EXT-X-PLAYLIST-TYPE, expect: absent}]",
+    ),
     Field::optional("dvrWindow", Shape::Duration { min: 1_000, max: 720 * HOUR }, "2h"),
     Field::optional("adBreakInterval", Shape::Duration { min: 1_000, max: 24 * HOUR }, "20m"),
     Field::optional("latencyMax", Shape::Duration { min: 100, max: 24 * HOUR }, "30s"),
@@ -198,6 +203,16 @@ const CHECKS: &[Field] = &[
         Shape::Map { keys: Keys::Name, of: &Shape::Object(OVERRIDE), max: 500 },
         "{hls-playlist-stale: {severity: major}}",
     ),
+];
+
+/// `ow_domain::policy::TagRule`.
+const TAG_RULE: &[Field] = &[
+    Field::required("name", Shape::Text { max: 40 }, "no-vod"),
+    Field::required("tag", Shape::Text { max: 64 }, "EXT-X-CUE-OUT"),
+    Field::optional("expect", Shape::Choice(&["present", "absent"]), "present"),
+    Field::optional("value", Shape::Text { max: 200 }, "\"DURATION=[0-9.]+\""),
+    Field::optional("everyS", Shape::Number, "600"),
+    Field::optional("severity", Shape::Choice(&["info", "warning", "minor", "major", "critical"]), "major"),
 ];
 
 const OVERRIDE: &[Field] = &[

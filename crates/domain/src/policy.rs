@@ -92,6 +92,9 @@ pub struct CheckSettings {
     /// Query parameters that are tokens and no part of a segment's identity.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub token_params: Vec<String>,
+    /// What the operator wants of tags in media playlists; the first 16 count.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tag_rules: Vec<TagRule>,
     /// Expected DVR window in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dvr_window_s: Option<u32>,
@@ -111,6 +114,35 @@ pub struct CheckSettings {
 
 fn is_false(value: &bool) -> bool {
     !*value
+}
+
+/// A rule of the operator about one tag of media playlists (`hls-custom-tag-rule`).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct TagRule {
+    /// How messages call it.
+    pub name: String,
+    /// Without `#`: `EXT-X-CUE-OUT`.
+    pub tag: String,
+    /// Whether every playlist, or none, has the tag.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expect: Option<TagExpect>,
+    /// Regular expression that every line with the tag matches somewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// The tag is listed at least once in so many seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every_s: Option<f64>,
+    /// Of its findings; warning unless set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub severity: Option<Severity>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum TagExpect {
+    Present,
+    Absent,
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]

@@ -220,6 +220,17 @@ async fn every_service_can_do_its_work() {
     assert_eq!(letter.subject.as_str(), "dead.captures");
     assert_eq!(letter.decode::<DeadLetter>().unwrap().reason, "a test of dead letters");
 
+    // What is recorded is the operator's to read, as `ottwatch replay` does.
+    operator.epoch(StreamName::Captures).await.unwrap();
+    for (stream, subject) in [(StreamName::Captures, "capture.>"), (StreamName::Verdicts, "verdict.>")] {
+        let mut recording =
+            operator.recorded(stream, &Subject::raw(subject), ow_domain::Time::UNIX_EPOCH).await.unwrap();
+        let first = tokio::time::timeout(DEADLINE, recording.next()).await.unwrap().unwrap();
+        assert!(first.is_some(), "{subject}");
+    }
+    assert_eq!(operator.kv::<String>(Bucket::Config).entries(">").await.unwrap().len(), 1);
+    assert!(operator.kv::<String>(Bucket::Config).get("c1").await.unwrap().is_some());
+
     // A drain stays within the permissions, too.
     stop.cancel();
     drop(lease);

@@ -372,6 +372,15 @@ pub struct ConnectArgs {
     /// NATS URL instead.
     #[arg(long, env = "OTTWATCH_NATS_URL", hide_env_values = true)]
     pub nats: Option<String>,
+    /// User of nats.conf, as for the services; `operator` may read everything.
+    #[arg(long, env = "OTTWATCH_NATS__USER", requires = "nats_password_file")]
+    pub nats_user: Option<String>,
+    /// File that holds the password of this user.
+    #[arg(long, env = "OTTWATCH_NATS__PASSWORD_FILE", value_name = "FILE")]
+    pub nats_password_file: Option<PathBuf>,
+    /// PEM of the authority that signed the certificate of the NATS server.
+    #[arg(long, env = "OTTWATCH_NATS__CA_FILE", value_name = "FILE")]
+    pub nats_ca_file: Option<PathBuf>,
     /// PostgreSQL connection string instead.
     #[arg(long, env = "OTTWATCH_POSTGRES", hide_env_values = true)]
     pub postgres: Option<String>,

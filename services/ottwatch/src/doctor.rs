@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ow_bus::{Bucket, Bus, BusConfig};
+use ow_bus::{Bucket, Bus};
 use ow_domain::job::ProbeHeartbeat;
 use ow_domain::policy::ChannelPolicy;
 use ow_service::Exit;
@@ -32,7 +32,7 @@ pub async fn main(args: &ConnectArgs) -> Exit {
     match runfile::endpoints(args) {
         Err(error) => println!("-     running servers: {error}"),
         Ok(endpoints) => {
-            let mut config = BusConfig::new(endpoints.nats, "ottwatch/doctor");
+            let mut config = runfile::bus_config(args, endpoints.nats, "ottwatch/doctor");
             config.connect_wait = Duration::from_secs(5);
             match Bus::connect(config).await {
                 Ok(bus) => {

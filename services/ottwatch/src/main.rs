@@ -22,7 +22,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use ow_bus::{Bus, BusConfig};
+use ow_bus::Bus;
 use ow_service::{Exit, telemetry};
 use ow_store::{Store, StoreConfig};
 
@@ -113,14 +113,13 @@ async fn run(command: Command) -> Result<Exit> {
 }
 
 fn open_store(connect: &ConnectArgs) -> Result<Store> {
-    let endpoints = runfile::endpoints(connect)?;
-    Store::open(StoreConfig::new(endpoints.postgres)).context("cannot use PostgreSQL")
+    Store::open(StoreConfig::new(runfile::postgres(connect)?)).context("cannot use PostgreSQL")
 }
 
 /// Configuration is stored without the bus; the api publishes it when the bus is back.
 async fn connect_bus(connect: &ConnectArgs) -> Option<Bus> {
     let endpoints = runfile::endpoints(connect).ok()?;
-    let mut config = BusConfig::new(endpoints.nats, "ottwatch/apply");
+    let mut config = runfile::bus_config(connect, endpoints.nats, "ottwatch/apply");
     config.connect_wait = std::time::Duration::from_secs(3);
     match Bus::connect(config).await {
         Ok(bus) => Some(bus),

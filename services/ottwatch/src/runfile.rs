@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use ow_bus::BusConfig;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::ConnectArgs;
@@ -112,6 +113,15 @@ pub fn nats(args: &ConnectArgs) -> Result<String, RunFileError> {
     args.nats.clone().map_or_else(|| RunFile::read(&args.home).map(|file| file.nats), Ok)
 }
 
+/// How a client named `name` reaches the NATS server at `url`: as the user of the installation that the arguments name.
+pub fn bus_config(args: &ConnectArgs, url: String, name: &str) -> BusConfig {
+    let mut config = BusConfig::new(url, name);
+    config.user = args.nats_user.clone();
+    config.password_file = args.nats_password_file.clone();
+    config.ca_file = args.nats_ca_file.clone();
+    config
+}
+
 /// The PostgreSQL server that the arguments name, else that of the run file.
 pub fn postgres(args: &ConnectArgs) -> Result<String, RunFileError> {
     args.postgres.clone().map_or_else(|| RunFile::read(&args.home).map(|file| file.postgres), Ok)
@@ -122,7 +132,14 @@ mod tests {
     use super::*;
 
     fn connect(home: &Path, nats: Option<&str>) -> ConnectArgs {
-        ConnectArgs { home: home.to_owned(), nats: nats.map(str::to_owned), postgres: None }
+        ConnectArgs {
+            home: home.to_owned(),
+            nats: nats.map(str::to_owned),
+            nats_user: None,
+            nats_password_file: None,
+            nats_ca_file: None,
+            postgres: None,
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `ottwatch tail`: messages as they come.
 
 use anyhow::{Context, Result};
-use ow_bus::{Bus, BusConfig, Received};
+use ow_bus::{Bus, Received};
 use ow_contracts::{ChannelIncident, IncidentChange, Message, Subject};
 use ow_domain::Time;
 use ow_domain::capture::Capture;
@@ -13,8 +13,9 @@ use crate::cli::{TailArgs, TailOutput};
 use crate::runfile;
 
 pub async fn main(args: &TailArgs) -> Result<Exit> {
-    let endpoints = runfile::endpoints(&args.connect)?;
-    let bus = Bus::connect(BusConfig::new(endpoints.nats, "ottwatch/tail")).await.context("cannot use NATS")?;
+    let bus = Bus::connect(runfile::bus_config(&args.connect, runfile::nats(&args.connect)?, "ottwatch/tail"))
+        .await
+        .context("cannot use NATS")?;
     let stop = shutdown::on_signals()?;
     let mut tail = bus.tail(&Subject::raw(args.subject.clone())).await?;
     let mut n_left = args.count;

@@ -1,6 +1,7 @@
 //! HLS media playlists: one document, and rules across polls (CHECKS 3.3, 3.4).
 
 mod byterange_invalid;
+mod custom_tag_rule;
 mod daterange_id_reuse;
 mod daterange_invalid;
 mod daterange_mutated;
@@ -89,6 +90,7 @@ pub(crate) const CHECKS: &[&CheckDef] = &[
     &publish_burst::CHECK,
     &publish_jitter::CHECK,
     &publish_too_fast::CHECK,
+    &custom_tag_rule::CHECK,
 ];
 
 /// The first breach of the grammar and how many there are. Space around attributes is forgiven: players do.

@@ -21,16 +21,17 @@ mod xp;
 use crate::judge::memory::TrackMemory;
 pub use crate::judge::memory::{
     AdEvent, AdHistory, ClockDrift, ContFault, DateRangeFault, Drift, History, MediaClock, MvpMemory, NumberDrift,
-    PastInit, PastSegment, Placed, PlaylistHistory, RewriteVerdict, Sample, StillOpen,
+    PastInit, PastSegment, Placed, PlaylistHistory, RewriteVerdict, Sample, StillOpen, TagMemory,
 };
-pub use align::{Aligned, AlignedSegment, AlignedTrack, Break, media_difference};
+pub use crate::settings::TagRuleInForce;
+pub use align::{Aligned, AlignedSegment, AlignedTrack, Break, media_difference, span_of};
 pub use dash::{LocationStep, MpdLoad, MpdStep};
 pub use ladder::{Agreed, Delivered, DeliveryState, FLAPPING_SPAN, LadderLoad, Picture};
 pub use llhls::{
     DeltaAnswer, DeltaLoad, EdgesLoad, HintAnswer, HintLoad, ListedPart, PartBytes, PartEdge, PartGone, PartLoad,
     PartSeen, PartsLoad, ReloadAnswer, ReloadLoad, ReportSeen, Share, WholeParts,
 };
-pub use xp::{PresentationView, Presentations};
+pub use xp::{Cuts, PresentationView, Presentations, SharedObject};
 
 /// What a fetcher measured of itself.
 pub struct ProbeLoad<'a> {
@@ -192,6 +193,9 @@ pub struct PlaylistStep<'a> {
     pub ads: &'a AdHistory,
     /// One of the headers that the template names, where the answer has it.
     pub origin_header: Option<OriginHeader<'a>>,
+    /// What the operator wants of tags, and when they were listed last.
+    pub tag_rules: &'a [TagRuleInForce],
+    pub tags: &'a TagMemory,
 }
 
 /// Live latency by PROGRAM-DATE-TIME, where this answer tells it.

@@ -2,7 +2,7 @@
 
 use ow_domain::capture::Capture;
 use ow_domain::policy::ChannelPolicy;
-use ow_domain::{Severity, Span};
+use ow_domain::{Severity, Span, Time, TrackId};
 
 use crate::offer::{Ladder, Protection};
 
@@ -14,6 +14,26 @@ pub struct Presentations<'a> {
     pub is_entry: bool,
     pub hls: PresentationView<'a>,
     pub dash: PresentationView<'a>,
+}
+
+/// Where the segments of a rendition begin, as their bytes say.
+pub struct Cuts<'a> {
+    pub track: &'a TrackId,
+    /// 90 kHz, the segments read last.
+    pub starts: Vec<i64>,
+    /// One frame.
+    pub unit: Span,
+    pub cmaf: bool,
+}
+
+/// A segment that was asked for under the same path as one of the other protocol.
+pub struct SharedObject<'a> {
+    pub capture: &'a Capture,
+    /// Stream that got it before, and when.
+    pub other: &'a str,
+    pub at: Time,
+    /// The bytes are the same, or at least the samples in them; `None` where that cannot be told.
+    pub same: Option<bool>,
 }
 
 /// One of the two.
@@ -29,6 +49,8 @@ pub struct PresentationView<'a> {
     pub worst: Option<Severity>,
     /// The check behind it.
     pub worst_check: Option<String>,
+    /// The video of the lowest bit rate whose segments were read.
+    pub video: Option<Cuts<'a>>,
     /// The entry answered when it was last asked for.
     pub answers: bool,
 }

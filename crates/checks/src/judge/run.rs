@@ -90,6 +90,10 @@ impl<'a> Runner<'a> {
         &self.settings
     }
 
+    pub fn settings_arc(&self) -> Arc<Settings> {
+        self.settings.clone()
+    }
+
     pub fn policy(&self) -> &'a ChannelPolicy {
         self.policy
     }

@@ -5,6 +5,8 @@ mod availability_asymmetry;
 mod drm_kid;
 mod ladder_mismatch;
 mod live_edge_skew;
+mod segment_boundary;
+mod shared_object_hash;
 mod subtitle;
 
 use std::collections::BTreeSet;
@@ -22,6 +24,8 @@ pub(crate) const CHECKS: &[&CheckDef] = &[
     &subtitle::CHECK,
     &drm_kid::CHECK,
     &availability_asymmetry::CHECK,
+    &segment_boundary::CHECK,
+    &shared_object_hash::CHECK,
 ];
 
 /// Names listed per side.

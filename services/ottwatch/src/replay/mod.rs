@@ -9,7 +9,7 @@ use std::io::{BufWriter, Write};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use ow_bus::{Bucket, Bus, BusConfig, StreamName};
+use ow_bus::{Bucket, Bus, StreamName};
 use ow_contracts::{Recorded, Subject};
 use ow_domain::policy::ChannelPolicy;
 use ow_domain::verdict::{Position, Verdict};
@@ -93,7 +93,7 @@ struct Opened {
 
 /// The captures of the range and before it, the policies in force, and what was published.
 async fn open_stream(args: &ReplayArgs, range: &Range) -> Result<Opened> {
-    let bus = BusConfig::new(runfile::nats(&args.connect)?, "ottwatch/replay");
+    let bus = runfile::bus_config(&args.connect, runfile::nats(&args.connect)?, "ottwatch/replay");
     let bus = Bus::connect(bus).await.context("cannot use NATS")?;
     let policies = bus.kv::<ChannelPolicy>(Bucket::Config);
     let policies: Vec<ChannelPolicy> = match &range.channel {

@@ -14,7 +14,7 @@ use ow_testkit::{eventually, eventually_some};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{Done, no_segments, origin, ottwatch, run};
+use crate::support::{Done, finish, no_segments, origin, ottwatch, run};
 
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()
@@ -140,9 +140,19 @@ async fn the_stream_is_judged_as_it_was_published() {
     assert_eq!(captured.code, 0, "{captured:?}");
     let (policy, facts) = read(&bundle);
 
-    let nats = LocalNats::start(NatsOptions::new(home.path())).unwrap();
+    let users = "authorization { users: [ {user: services, password: s3}, {user: operator, password: s4} ] }\n";
+    let options = NatsOptions { extra_config: users.to_owned(), ..NatsOptions::new(home.path()) };
+    let nats = LocalNats::start(options).unwrap();
     let url = nats.client_url();
-    let bus = Bus::connect(BusConfig::new(url.clone(), "test")).await.unwrap();
+    let password = |name: &str, text: &str| {
+        let path = home.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let mut config = BusConfig::new(url.clone(), "test");
+    config.user = Some("services".to_owned());
+    config.password_file = Some(password("services.password", "s3\n"));
+    let bus = Bus::connect(config).await.unwrap();
     bus.ensure_topology(&Limits::tests()).await.unwrap();
     bus.kv::<ChannelPolicy>(Bucket::Config).put("vtv3", &policy).await.unwrap();
     let (ops, shutdown) = (Ops::default(), CancellationToken::new());
@@ -169,11 +179,21 @@ async fn the_stream_is_judged_as_it_was_published() {
     shutdown.cancel();
     validator.await.unwrap().unwrap();
 
+    let (operator, wrong) = (password("operator.password", "s4\n"), password("wrong.password", "s3\n"));
+    let as_operator = |password: &Path, args: &[&str]| {
+        let mut command = ottwatch(args);
+        command.env("OTTWATCH_NATS__USER", "operator").env("OTTWATCH_NATS__PASSWORD_FILE", password);
+        finish(command)
+    };
     let replay = async |more: &[&str]| {
         let mut args = vec!["replay", "--from", "-1h", "--nats", &url];
         args.extend(more);
-        run(&args).await
+        as_operator(&operator, &args).await
     };
+    let refused = as_operator(&wrong, &["replay", "--from", "-1h", "--nats", &url]).await;
+    assert!(refused.code != 0 && refused.stderr.contains("refuses our credentials"), "{refused:?}");
+    let user_alone = run(&["tail", "alert.>", "--nats", &url, "--nats-user", "operator"]).await;
+    assert!(user_alone.code == 64 && user_alone.stderr.contains("--nats-password-file"), "{user_alone:?}");
     let (one, all) = tokio::join!(replay(&["--channel", "vtv3", "--json"]), replay(&[]));
     assert_eq!((one.code, all.code), (0, 0), "{one:?} {all:?}");
     let published = &lines(&one, "summary")[0]["published"];

@@ -6,6 +6,30 @@ use serde_json::Value;
 
 use crate::support::{Done, origin, run};
 
+/// A channel that follows a template, as an operator would apply it.
+const CHANNEL: &str = "\
+apiVersion: ottwatch/v1
+kind: Template
+metadata: {name: house}
+spec:
+  checks: {latencyMax: 30s}
+---
+apiVersion: ottwatch/v1
+kind: Probe
+metadata: {name: p1}
+---
+apiVersion: ottwatch/v1
+kind: Channel
+metadata: {name: news}
+spec:
+  displayName: News
+  template: house
+  probes: [p1]
+  streams:
+    - {name: hls, protocol: hls, url: \"{hls}\"}
+    - {name: dash, protocol: dash, url: \"{dash}\"}
+";
+
 fn ladder_findings(done: &Done) -> Vec<(String, String)> {
     let report: Value = serde_json::from_str(&done.stdout).unwrap_or_else(|e| panic!("{e}: {done:?}"));
     let ran = report["checks_run"].as_array().unwrap();
@@ -70,4 +94,39 @@ async fn what_cannot_be_learned_says_why() {
     let refused = format!("http://{unused}/a/master.m3u8");
     let done = run(&["template", "learn", "news", "--url", &refused]).await;
     assert!(done.code != 0 && done.stdout.is_empty() && done.stderr.contains("no manifest"), "{done:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_channel_of_the_store_is_learned_by_its_name() {
+    let origin = origin(vec![]).await;
+    let dsn = tokio::task::spawn_blocking(|| ow_testkit::postgres().dsn()).await.unwrap();
+    let store = ow_store::Store::open(ow_store::StoreConfig::new(dsn.clone())).unwrap();
+    store.migrate().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("news.yaml");
+    let (hls, dash) = (origin.hls_cmaf("news"), origin.dash_timeline("news"));
+    std::fs::write(&path, CHANNEL.replace("{hls}", &hls).replace("{dash}", &dash)).unwrap();
+    let home = folder.path().join("no-servers");
+    let at = ["--home", home.to_str().unwrap(), "--postgres", dsn.as_str()];
+    let with = |args: &[&str]| run(&[args, &at].concat());
+    let applied = with(&["apply", "-f", path.to_str().unwrap()]).await;
+    assert_eq!(applied.code, 0, "{applied:?}");
+
+    let learned = with(&["template", "learn", "news"]).await;
+    assert_eq!(learned.code, 0, "{learned:?}");
+    let text = learned.stdout;
+    let documents =
+        read(&[SourceFile { name: "learned".into(), text: text.clone() }]).unwrap_or_else(|p| panic!("{p:?}\n{text}"));
+    let template = &documents[0].object;
+    assert_eq!(template.name.as_str(), "news-learned");
+    assert_eq!(template.spec["extends"], "house", "what the channel follows goes on: {text}");
+    assert_eq!(template.spec["ladder"]["video"].as_array().map(Vec::len), Some(3), "{text}");
+
+    // It can be applied, and the channel can follow it.
+    std::fs::write(&path, &text).unwrap();
+    let applied = with(&["apply", "-f", path.to_str().unwrap()]).await;
+    assert_eq!(applied.code, 0, "{applied:?}");
+
+    let absent = with(&["template", "learn", "sport"]).await;
+    assert!(absent.code == 64 && absent.stderr.contains("is not in the store"), "{absent:?}");
 }

@@ -52,6 +52,9 @@ pub struct MediaStart {
     /// Told in 32 bits, which begin again at a moment of their own in each rendition.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub short: bool,
+    /// In fragments of ISO BMFF.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cmaf: bool,
 }
 
 impl AlignMemory {
@@ -96,7 +99,10 @@ impl AlignMemory {
 
     /// A segment whose bytes were read.
     pub fn segment(&mut self, capture: &Capture) {
-        let Some(msn) = capture.promised.as_ref().and_then(|p| p.number) else { return };
+        let Some(promised) = &capture.promised else { return };
+        // Numbers of a SegmentTimeline can be places in the window: its times stay.
+        let listed_time = promised.dash.as_ref().filter(|dash| dash.explicit).map(|dash| dash.time);
+        let Some(msn) = listed_time.or(promised.number) else { return };
         let Some(facts) = &capture.facts else { return };
         let main = facts.main().filter(|m| matches!(m.kind, EsKind::Video | EsKind::Audio) && m.timescale > 0);
         let Some(main) = main else { return };
@@ -110,6 +116,6 @@ impl AlignMemory {
             self.media.pop_front();
         }
         let short = facts.mp4.as_ref().is_some_and(|mp4| mp4.runs.iter().any(|run| run.tfdt_version == Some(0)));
-        self.media.push_back(MediaStart { msn, start, unit, short });
+        self.media.push_back(MediaStart { msn, start, unit, short, cmaf: facts.mp4.is_some() });
     }
 }

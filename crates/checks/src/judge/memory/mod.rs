@@ -11,9 +11,11 @@ mod host;
 mod keys;
 mod llhls;
 mod media;
+mod objects;
 mod offer;
 mod own;
 mod playlist;
+mod tags;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -36,10 +38,12 @@ pub use llhls::PartSeen;
 pub(crate) use llhls::{AskedHint, DeltaSeen, HeldList, Look, PartMemory, SeenHint, as_if_plain, note};
 pub(crate) use media::MediaMemory;
 pub use media::{Drift, PastInit, PastSegment};
+pub(crate) use objects::{SeenObject, SeenObjects};
 pub use offer::Picture;
 pub(crate) use offer::{Delivery, OfferMemory};
 pub(crate) use own::Reports;
 pub use playlist::{DateRangeFault, PlaylistHistory};
+pub use tags::TagMemory;
 
 use crate::judge::measures::{StreamWindow, TrackWindow};
 
@@ -105,6 +109,8 @@ pub(crate) struct StreamMemory {
     pub dash: Box<DashMemory>,
     #[serde(default)]
     pub offer: OfferMemory,
+    #[serde(default)]
+    pub objects: SeenObjects,
     pub window: StreamWindow,
 }
 
@@ -129,6 +135,7 @@ impl StreamMemory {
             max_height: None,
             dash: Box::default(),
             offer: OfferMemory::default(),
+            objects: SeenObjects::default(),
             window: StreamWindow::default(),
         }
     }
@@ -177,6 +184,8 @@ pub(crate) struct TrackMemory {
     /// Parts of low-latency HLS.
     #[serde(default)]
     pub parts: PartMemory,
+    #[serde(default)]
+    pub tags: TagMemory,
     pub window: TrackWindow,
 }
 

@@ -212,6 +212,10 @@ fn step(
             memory.key_hashes.pop_first();
         }
     }
+    let settings = run.settings_arc();
+    if let Some(body) = capture.body.as_ref().filter(|_| step.is_accepted()) {
+        memory.tags.take(&settings.tag_rules, &body.text, step.t_end);
+    }
     let input = PlaylistStep {
         capture,
         policy: run.policy(),
@@ -225,6 +229,8 @@ fn step(
         history: &memory.history,
         ads: &memory.ads,
         origin_header,
+        tag_rules: &settings.tag_rules,
+        tags: &memory.tags,
     };
     run.checks(alarms, about, &input);
     let accepted = step.is_accepted();

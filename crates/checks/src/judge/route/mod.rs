@@ -129,6 +129,7 @@ fn judge(memory: &mut ProbeMemory, run: &mut Runner<'_>, capture: &Capture, poli
         }
         _ => {}
     }
+    xp::shared(streams, alarms, run, &about, capture);
     xp::pair(streams, alarms, run, &about, capture);
 }
 
@@ -200,6 +201,7 @@ fn new_track(track: &Track, policy: &ChannelPolicy, now: Time) -> TrackMemory {
         rates: Vec::new(),
         origin_header: None,
         parts: Default::default(),
+        tags: Default::default(),
         window: Default::default(),
     }
 }

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use ow_domain::capture::{Capture, ObjectKind, Protocol};
+use ow_domain::capture::{Capture, ObjectKind, Protocol, TrackKind};
 use ow_domain::verdict::Condition;
 use ow_domain::{Span, StreamId, Time};
 
 use crate::alarms::Alarms;
-use crate::input::{PresentationView, Presentations};
-use crate::judge::memory::StreamMemory;
+use crate::input::{Cuts, PresentationView, Presentations, SharedObject, span_of};
+use crate::judge::memory::{SeenObject, StreamMemory};
 use crate::judge::run::{About, Runner};
 
 /// Edges seen within this span are compared: several refreshes of either side.
@@ -53,8 +53,45 @@ fn view<'a>(id: &'a StreamId, memory: &'a StreamMemory, conditions: &[Condition]
         latency: memory.offer.edges.least(EDGE_SPAN, now),
         offer: memory.offer.ladder.as_ref(),
         protections: super::ladder::protections(memory),
+        video: video(memory),
         worst: worst.map(|c| c.severity),
         worst_check: worst.map(|c| c.check.clone()),
         answers: memory.ever_ok && !memory.entry_failed,
+    }
+}
+
+/// Fewer segments tell nothing of where a rendition is cut.
+const MIN_STARTS: usize = 4;
+
+fn video(memory: &StreamMemory) -> Option<Cuts<'_>> {
+    let videos = memory.tracks.iter().filter(|(_, t)| matches!(t.track.kind, TrackKind::Video | TrackKind::Muxed));
+    let read = videos.filter(|(_, t)| t.delivery.align.media.len() >= MIN_STARTS);
+    let (track, lowest) = read.min_by_key(|(id, t)| (t.track.bandwidth.unwrap_or(u64::MAX), (*id).clone()))?;
+    let media = &lowest.delivery.align.media;
+    Some(Cuts {
+        track,
+        starts: media.iter().map(|m| m.start).collect(),
+        unit: span_of(media.iter().map(|m| m.unit).max().unwrap_or(0)),
+        cmaf: media.iter().all(|m| m.cmaf && !m.short),
+    })
+}
+
+/// Compares a segment with what the other protocol got under the same path, and remembers it.
+pub(super) fn shared(
+    streams: &mut BTreeMap<StreamId, StreamMemory>,
+    alarms: &mut Alarms,
+    run: &mut Runner<'_>,
+    about: &About<'_>,
+    capture: &Capture,
+) {
+    let Some(seen) = SeenObject::of(capture) else { return };
+    let others = streams.iter().filter(|(_, other)| other.protocol != capture.protocol);
+    let twin = others.filter_map(|(id, other)| Some((id, other.objects.find(&seen)?))).next();
+    if let Some((id, twin)) = twin {
+        let input = SharedObject { capture, other: id.as_str(), at: twin.at, same: seen.is_same(twin) };
+        run.checks(alarms, about, &input);
+    }
+    if let Some(stream) = streams.get_mut(&capture.stream) {
+        stream.objects.remember(seen);
     }
 }

@@ -18,7 +18,7 @@ use ow_domain::capture::{
     PartPromise, Phase, Promised, Protocol, Removed, Response, Timings, TlsFacts, Track, TrackKind,
 };
 use ow_domain::job::{FetchLimits, StreamJob};
-use ow_domain::policy::{ChannelClass, ChannelPolicy, CheckSettings};
+use ow_domain::policy::{ChannelClass, ChannelPolicy, CheckSettings, TagRule};
 use ow_domain::verdict::Position;
 use ow_domain::{ChannelId, ProbeId, Span, StreamId, Time, TrackId};
 
@@ -303,6 +303,19 @@ fn set_policy(policy: &mut ChannelPolicy, words: &Words<'_>) {
                 policy.checks.overrides.entry(check.to_owned()).or_default().params.insert(param.to_owned(), number());
             }
             "off" => policy.checks.overrides.entry((*value).to_owned()).or_default().enabled = Some(false),
+            // `rule=NAME/TAG/EXPECT/VALUE/EVERY`, empty where it says nothing.
+            "rule" => {
+                let part: Vec<&str> = value.split('/').collect();
+                let said = |at: usize| part.get(at).filter(|p| !p.is_empty()).map(|p| (*p).to_owned());
+                policy.checks.tag_rules.push(TagRule {
+                    name: part[0].to_owned(),
+                    tag: part[1].to_owned(),
+                    expect: said(2).map(|text| serde_json::from_value(text.into()).unwrap()),
+                    value: said(3),
+                    every_s: said(4).map(|text| text.parse().unwrap()),
+                    severity: None,
+                });
+            }
             "origin" => policy.streams[0].headers = vec![("Origin".into(), (*value).into())],
             "origin-header" => policy.checks.origin_headers = vec![(*value).into()],
             _ => assert!(ladder::agree(policy, key, value), "policy: {key} is unknown"),
