@@ -8,11 +8,13 @@
 mod access;
 mod apply;
 mod config;
+mod events;
 #[allow(dead_code, unused_imports, reason = "the framework is complete before its routes are")]
 mod http;
 mod keep;
 pub mod manifests;
 mod metrics;
+mod operate;
 mod publish;
 mod routes;
 mod status;
@@ -82,6 +84,8 @@ pub(crate) struct Shared {
     pub token: Option<TokenHash>,
     pub anonymous: Anonymous,
     pub access: Access,
+    /// For who watches.
+    pub events: events::Hub,
     /// What each operation needs, from the document.
     pub table: Table,
     /// The OpenAPI document.
@@ -133,7 +137,14 @@ pub async fn serve(
     let status = StatusBoard::default();
     let tracker = TaskTracker::new();
     let stop = shutdown.child_token();
-    let follower = tracker.spawn(status::follow(watch, status.clone(), stop.clone()));
+    let pending = events::Pending::default();
+    let hub = events::Hub::new(uuid::Uuid::now_v7().simple().to_string());
+    let alarms = store.listen(ow_store::ALARM_CHANNEL).map_err(ApiError::Store)?;
+    let kinds = store.listen(ow_store::CONFIG_CHANNEL).map_err(ApiError::Store)?;
+    let teller =
+        events::Follower { store: store.clone(), status: status.clone(), pending: pending.clone(), hub: hub.clone() };
+    let teller = tracker.spawn(teller.run(alarms, kinds, stop.clone()));
+    let follower = tracker.spawn(status::follow(watch, status.clone(), pending, stop.clone()));
     let keeper = keep::Keeper { bus: bus.clone(), store: store.clone(), ops: ops.clone(), metrics: metrics.clone() };
     let keeper = tracker.spawn(keeper.run(changes, config.reconcile_interval.0, stop.clone()));
     let sweeper = tracker.spawn(access::sweep(store.clone(), access.throttle.forget, stop.clone()));
@@ -151,6 +162,7 @@ pub async fn serve(
         token,
         anonymous: config.anonymous,
         access,
+        events: hub,
         table,
         document,
         limiter: Limiter::new(config.rate_limit, config.rate_burst),
@@ -182,6 +194,7 @@ pub async fn serve(
         _ = follower => "status",
         _ = keeper => "configuration",
         _ = sweeper => "sessions",
+        _ = teller => "events",
         _ = server => "http",
     };
     let wanted = shutdown.is_cancelled();

@@ -7,6 +7,8 @@ use ow_bus::{Change, KvWatch};
 use ow_domain::verdict::Verdict;
 use tokio_util::sync::CancellationToken;
 
+use crate::events::Pending;
+
 /// Bounded by the number of channels.
 #[derive(Debug, Clone, Default)]
 pub struct StatusBoard(Arc<RwLock<BTreeMap<String, Arc<Verdict>>>>);
@@ -31,11 +33,26 @@ impl StatusBoard {
     }
 }
 
-pub async fn follow(mut watch: KvWatch<Verdict>, board: StatusBoard, stop: CancellationToken) {
+/// Keeps the board true and notes in `pending` which channels have changed.
+pub async fn follow(mut watch: KvWatch<Verdict>, board: StatusBoard, pending: Pending, stop: CancellationToken) {
+    // What was there before is no news.
+    let mut is_news = false;
     loop {
-        tokio::select! {
+        let change = tokio::select! {
             () = stop.cancelled() => return,
-            change = watch.next() => board.change(change),
+            change = watch.next() => change,
+        };
+        let key = match &change {
+            Change::Put(entry) => Some(entry.key.clone()),
+            Change::Deleted { key, .. } => Some(key.clone()),
+            Change::UpToDate => {
+                is_news = true;
+                None
+            }
+        };
+        board.change(change);
+        if let Some(key) = key.filter(|_| is_news) {
+            pending.channel(&key);
         }
     }
 }

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use utoipa::PartialSchema;
 use utoipa::openapi::OpenApi;
 
+use crate::http::actions;
 use crate::http::idempotency;
 use crate::http::permission::{X_PERMISSION, X_SECRET_ANSWER};
 use crate::http::problem::{ErrorItem, PROBLEM_JSON, Problem};
@@ -25,6 +26,9 @@ pub fn complete(from_routes: OpenApi) -> Value {
         "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
     });
     document["servers"] = json!([{"url": "/"}]);
+    if let Some(paths) = document["paths"].as_object_mut() {
+        *paths = std::mem::take(paths).into_iter().map(|(path, item)| (actions::outer(&path), item)).collect();
+    }
     let mut tags = BTreeMap::new();
     for (path, item) in document["paths"].as_object_mut().into_iter().flatten() {
         let tag = tag_of(path);

@@ -3,6 +3,7 @@
 //! A route is a handler with `#[utoipa::path]`, which names its path, parameters, answers and `x-permission`; the rest
 //! follows from that description. [`assemble`] puts it together.
 
+pub mod actions;
 pub mod body;
 pub mod document;
 pub mod etag;
@@ -47,13 +48,14 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Routes with all that surrounds them.
 pub fn assemble(routes: Router<Arc<Shared>>, shared: Arc<Shared>) -> Router {
-    routes
+    let routes = routes
         .layer(middleware::from_fn_with_state(shared.clone(), idempotency::once))
         .layer(middleware::from_fn_with_state(shared.clone(), permission::guard))
         .fallback(not_found)
         .layer(DefaultBodyLimit::max(shared.max_body))
         .layer(middleware::from_fn_with_state(shared.clone(), around))
-        .with_state(shared)
+        .with_state(shared);
+    actions::translated(routes)
 }
 
 async fn not_found(request: Request) -> Problem {
@@ -63,7 +65,7 @@ async fn not_found(request: Request) -> Problem {
 /// Around every request: it has an id, ends in time, is counted and logged, and its answer is not kept by anybody.
 async fn around(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     let id = request_id(request.headers());
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let (method, path) = (request.method().clone(), actions::outer(request.uri().path()));
     let asked: HeaderMap = request.headers().clone();
     let span = tracing::info_span!("request", id, %method, path);
     let answer = async {

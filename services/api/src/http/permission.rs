@@ -19,6 +19,7 @@ use serde_json::Value;
 
 use crate::Shared;
 use crate::access;
+use crate::http::actions;
 use crate::http::fields::Fields;
 use crate::http::idempotency;
 use crate::http::problem::{ErrorItem, PROBLEM_JSON, Problem};
@@ -160,7 +161,7 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 
 /// Lets a request through to its operation, or says why not. Routes of the router only.
 pub async fn guard(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
-    let path = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let path = request.extensions().get::<MatchedPath>().map(|path| actions::outer(path.as_str()));
     let Some((path, allowed)) = path.and_then(|path| Some((shared.table.allowed(&path)?, path))).map(|(a, p)| (p, a))
     else {
         return Problem::internal("the document does not know this route, so nobody may use it").into_response();

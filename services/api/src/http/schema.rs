@@ -46,6 +46,7 @@ fn of_domain() -> Map<String, Value> {
     let mut generator = settings.into_generator();
     generator.subschema_for::<ow_domain::verdict::Verdict>();
     generator.subschema_for::<ow_domain::policy::ChannelPolicy>();
+    generator.subschema_for::<ow_domain::incident::Notice>();
     generator.take_definitions(true)
 }
 

@@ -1,11 +1,12 @@
 //! The resources of `/api/v1`, one file each. A file gives its routes; a new one is a line in [`resources`].
 
-mod alarms;
+pub mod alarms;
 mod audit;
 mod config;
 mod dead_letters;
 mod deliveries;
 mod evidence;
+mod events;
 mod health;
 mod manifests;
 mod me;
@@ -36,6 +37,7 @@ fn resources() -> OpenApiRouter<Arc<Shared>> {
         .merge(dead_letters::routes())
         .merge(deliveries::routes())
         .merge(evidence::routes())
+        .merge(events::routes())
         .merge(health::routes())
         .merge(manifests::routes())
         .merge(me::routes())
