@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ow_alerting::{Maintenance, Mutes, Routes, Silence};
-use ow_config::routes as read_routes;
 use ow_service::{Health, Ops};
 use ow_store::{CONFIG_CHANNEL, Listener, Notification, Store, StoreError};
 use tokio::sync::watch;
@@ -96,9 +95,13 @@ impl Follower {
             return Ok(());
         }
         let config = self.store.load_config().await?;
-        let (routes, faults) = read_routes(&config.objects);
+        let (routes, mut faults) = ow_config::routes(&config.objects);
+        let (silences, more) = ow_config::silences(&config.objects);
+        faults.extend(more);
+        let (maintenance, more) = ow_config::maintenance(&config.objects);
+        faults.extend(more);
         for fault in &faults {
-            tracing::error!(fault, "a route or receiver cannot be read and is left out");
+            tracing::error!(fault, "an object that says who is told cannot be read and is left out");
         }
         match faults.first() {
             None => self.health.well(PART),
@@ -106,7 +109,7 @@ impl Follower {
         }
         self.revision = Some(config.revision);
         let (n_routes, n_receivers) = (routes.routes.len(), routes.receivers.len());
-        self.configured = Configured { routes, silences: Vec::new(), maintenance: Vec::new() };
+        self.configured = Configured { routes, silences, maintenance };
         if self.look_at_clock() {
             tracing::info!(
                 revision = config.revision,

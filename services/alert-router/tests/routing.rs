@@ -8,14 +8,17 @@ use std::sync::Arc;
 use ow_alert_router::acting::{Acting, Cache};
 use ow_alert_router::metrics::Metrics;
 use ow_alert_router::routes::{CurrentRules, Rules};
-use ow_alerting::Routes;
+use ow_alerting::{OpenAlarm, Order, Recipient, Routes, operate};
 use ow_bus::Outcome;
 use ow_contracts::Subject;
 use ow_contracts::messages::IncidentChange;
 use ow_domain::Severity::{Critical, Info, Major, Minor};
-use ow_domain::incident::ChangeKind;
+use ow_domain::config::{ChangedBy, ConfigChange, ConfigKind, ConfigObject};
+use ow_domain::incident::{ChangeKind, IncidentNumber, NotifyJob};
+use ow_domain::verdict::Condition;
+use ow_domain::{ChannelId, Slug, Span, Time};
 use ow_service::Ops;
-use ow_store::alarms::{IncidentFilter, OutboxMessage};
+use ow_store::alarms::{ChangeRecord, IncidentFilter, IncidentRow, OutboxMessage, StepOutcome, StepRecord};
 use tokio::sync::{Notify, watch};
 use world::{World, condition, until, verdict};
 
@@ -242,5 +245,175 @@ async fn a_new_route_is_in_use_within_seconds_and_a_clear_follows_the_raise() {
     // The alarm from before the route was never told to the new receiver, neither its raise nor its clear.
     let jobs = received.jobs();
     assert!(jobs.iter().all(|j| j.receiver.as_str() != "boss" || j.notice.check != "a"));
+    drop(router);
+}
+
+/// A silence over channels, from a minute ago, for so many seconds from now; `None`: it is taken away.
+async fn silence(world: &World, channels: &str, seconds: Option<i64>) {
+    let config = world.store.load_config().await.unwrap();
+    let stored = config.of(ConfigKind::Silence).find(|o| o.name.as_str() == "works").cloned();
+    let change = match (seconds, stored) {
+        (Some(seconds), stored) => {
+            let spec = serde_json::json!({
+                "matchers": [format!("channel={channels}")],
+                "startsAt": (now() - Span::from_secs(60)).to_string(),
+                "endsAt": (now() + Span::from_secs(seconds)).to_string(),
+                "comment": "works",
+            });
+            let revision = stored.as_ref().map_or(0, |o| o.revision);
+            let (name, labels) = (Slug::new("works").unwrap(), BTreeMap::new());
+            let object = ConfigObject { kind: ConfigKind::Silence, name, labels, spec, revision };
+            if stored.is_some() { ConfigChange::Update(object) } else { ConfigChange::Create(object) }
+        }
+        (None, Some(stored)) => {
+            ConfigChange::Delete { kind: ConfigKind::Silence, name: stored.name, revision: stored.revision }
+        }
+        (None, None) => return,
+    };
+    let by = ChangedBy { actor: "test".to_owned(), source: "test".to_owned() };
+    world.store.apply_config(&[change], &by).await.unwrap();
+}
+
+fn now() -> Time {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    Time::from_unix_micros(i64::try_from(since.as_micros()).unwrap())
+}
+
+/// The one open incident of a channel.
+async fn open(world: &World, channel: &str) -> Option<IncidentRow> {
+    let channels = vec![ChannelId::new(channel).unwrap()];
+    let filter = IncidentFilter { channels, ..IncidentFilter::active() };
+    world.store.list_incidents(&filter).await.unwrap().incidents.pop()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silence_hides_within_seconds_and_what_burns_is_told_at_its_end() {
+    let world = World::start().await;
+    let received = world.receive();
+    let mut router = world.router("router-1");
+    world.publish(&verdict("vtv3", 1, vec![condition("a", Minor)])).await;
+    received.wait_for(1).await;
+    silence(&world, "vtv*", Some(600)).await;
+    let hidden = tokio::time::Instant::now();
+    until("the announced alarm is hidden", async || open(&world, "vtv3").await.filter(|i| i.suppressed)).await;
+    assert!(hidden.elapsed() < std::time::Duration::from_secs(5), "{:?}", hidden.elapsed());
+    // No updates, and of a new alarm nothing.
+    world.publish(&verdict("vtv3", 2, vec![condition("a", Critical)])).await;
+    world.publish(&verdict("vtv1", 1, vec![condition("b", Major)])).await;
+    world.publish(&verdict("vtv2", 1, vec![condition("c", Major)])).await;
+    let c = until("c is recorded", async || open(&world, "vtv2").await).await;
+    assert_eq!((c.suppressed, c.notice.suppressed[0].by.as_str(), c.receivers.len()), (true, "works", 0));
+    until("b is recorded", async || open(&world, "vtv1").await).await;
+    until("a is worse", async || open(&world, "vtv3").await.filter(|i| i.severity == Critical)).await;
+    // Over before the silence is: nobody hears of it, but of the end of what was announced they do.
+    world.publish(&verdict("vtv2", 2, vec![])).await;
+    world.publish(&verdict("vtv3", 3, vec![])).await;
+    let lines = received.wait_for(2).await;
+    assert_eq!(lines[1..], ["noc: clear a INC-1/4 cleared"]);
+    until("c is over", async || open(&world, "vtv2").await.is_none().then_some(())).await;
+
+    // Its time runs out, by the clock.
+    silence(&world, "vtv*", Some(1)).await;
+    let lines = received.wait_for(3).await;
+    let b = open(&world, "vtv1").await.unwrap();
+    assert_eq!(lines[2..], [format!("noc: raise b {}/{} major", b.number, b.revision)]);
+    assert!(!b.suppressed && b.receivers.len() == 1);
+    world.publish(&verdict("vtv1", 2, vec![])).await;
+    let lines = received.wait_for(4).await;
+    assert!(lines[3].starts_with(&format!("noc: clear b {}", b.number)), "{lines:?}");
+    silence(&world, "vtv*", None).await;
+    router.stop().await;
+    assert_eq!(received.lines().len(), 4);
+}
+
+/// What the api does for somebody.
+async fn order(world: &World, channel: &str, order: &Order) {
+    let channel = ChannelId::new(channel).unwrap();
+    until("the order is carried out", async || {
+        let record = world.store.load_channel_alarms(&channel).await.unwrap();
+        let incident = record.open.first()?;
+        let told = incident.told.iter().map(|t| Recipient { receiver: t.receiver.clone(), kind: t.kind }).collect();
+        let alarm = OpenAlarm {
+            incident: incident.number,
+            notice: incident.notice.clone(),
+            told,
+            indeterminate: incident.indeterminate,
+            owed: incident.owed,
+        };
+        let change = operate(&alarm, order, "lan", now()).unwrap()?;
+        let jobs = change.jobs.iter().map(|job| NotifyJob {
+            receiver: job.recipient.receiver.clone(),
+            kind: job.recipient.kind,
+            notice: change.notice_for(job),
+            deadline: None,
+        });
+        let change = ChangeRecord {
+            number: change.incident,
+            notice: change.notice.clone(),
+            told: incident.told.clone(),
+            jobs: jobs.collect(),
+            publish: true,
+            indeterminate: change.indeterminate,
+            owed: change.owed,
+        };
+        let step = StepRecord {
+            channel: channel.clone(),
+            before: record.acted,
+            operations: record.operations,
+            advance: None,
+            changes: vec![change],
+            confirmations: Vec::new(),
+            forgotten: Vec::new(),
+        };
+        matches!(world.store.record_step(&step).await.unwrap(), StepOutcome::Recorded(_)).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_and_verdicts_of_one_channel_at_once_are_each_told_once_and_in_order() {
+    let world = World::start().await;
+    let received = world.receive();
+    let router = world.router("router-1");
+    world.publish(&verdict("vtv3", 1, vec![condition("a", Minor)])).await;
+    received.wait_for(1).await;
+    const N: u64 = 20;
+    let verdicts = async {
+        for n in 0..N {
+            let severity = if n % 2 == 0 { Critical } else { Minor };
+            world.publish(&verdict("vtv3", 2 + n, vec![condition("a", severity)])).await;
+        }
+    };
+    let orders = async {
+        for n in 0..N {
+            order(&world, "vtv3", &Order::Note { note: format!("note {n}") }).await;
+        }
+    };
+    tokio::join!(verdicts, orders);
+    let lines = received.wait_for(1 + 2 * N as usize).await;
+    assert_eq!(lines.len(), 1 + 2 * N as usize);
+    let jobs = received.jobs();
+    assert!(jobs.iter().map(|j| j.notice.revision).eq(1..=1 + 2 * N as u32), "{lines:?}");
+    let notes: Vec<_> = jobs.iter().filter_map(|j| j.notice.operation.as_ref()?.note.clone()).collect();
+    assert_eq!(notes, (0..N).map(|n| format!("note {n}")).collect::<Vec<_>>());
+
+    // Acknowledged for a moment: it ends by itself, and is told.
+    order(&world, "vtv3", &Order::Ack { note: None, until: Some(now() + Span::from_secs(2)) }).await;
+    assert_eq!(open(&world, "vtv3").await.unwrap().acked_by.as_deref(), Some("lan"));
+    received.wait_for(3 + 2 * N as usize).await;
+    assert_eq!(open(&world, "vtv3").await.unwrap().acked_by, None);
+
+    // Closed by hand. The router holds an older picture of the channel, and is put right.
+    order(&world, "vtv3", &Order::Resolve { note: "gone".to_owned() }).await;
+    let lines = received.wait_for(4 + 2 * N as usize).await;
+    assert!(lines.last().unwrap().contains("clear a INC-1/"), "{lines:?}");
+    let failed_before = vec![condition("a", Minor)];
+    let again = vec![Condition { last_failed_at: now() + Span::from_secs(1), ..condition("a", Minor) }];
+    world.publish(&verdict("vtv3", 100, failed_before)).await;
+    world.publish(&verdict("vtv3", 101, again)).await;
+    let lines = received.wait_for(5 + 2 * N as usize).await;
+    let reopened = open(&world, "vtv3").await.unwrap();
+    assert_eq!(lines.last().unwrap(), &format!("noc: raise a {}/1 minor", reopened.number));
+    assert_eq!(reopened.notice.reopens, Some(IncidentNumber(1)));
     drop(router);
 }
