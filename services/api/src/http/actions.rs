@@ -31,8 +31,10 @@ fn inner(uri: &Uri) -> Option<Uri> {
     let (before, last) = uri.path().rsplit_once('/')?;
     let (name, action) = last.rsplit_once(':')?;
     let is_word = !action.is_empty() && action.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
-    // `/api/v1/alarms:ack` is a path like any other.
-    if !is_word || name.is_empty() || before.split('/').count() < 4 {
+    // `/api/v1/alarms:ack` and `/api/v1/channels/vtv3/manifests:at` are paths like any other: names of objects come at
+    // every second place.
+    let n_before = before.split('/').count();
+    if !is_word || name.is_empty() || n_before < 4 || n_before % 2 == 1 {
         return None;
     }
     let query = uri.query().map(|q| format!("?{q}")).unwrap_or_default();
@@ -51,6 +53,8 @@ mod tests {
             ("/api/v1/alarms/INC-7:ack", Some("/api/v1/alarms/INC-7/!ack")),
             ("/api/v1/receivers/noc:test?x=a:b", Some("/api/v1/receivers/noc/!test?x=a:b")),
             ("/api/v1/alarms:ack", None),
+            ("/api/v1/channels/vtv3/manifests:at", None),
+            ("/api/v1/channels/vtv3/streams/main:probe", Some("/api/v1/channels/vtv3/streams/main/!probe")),
             ("/api/v1/alarms/INC-7", None),
             ("/api/v1/alarms/:ack", None),
             ("/api/v1/alarms/a:", None),
