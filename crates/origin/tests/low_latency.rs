@@ -2,8 +2,6 @@
 
 mod reader;
 
-use std::time::Duration;
-
 use ow_origin::{Blocking, Clock, FaultKind, FaultSpec, MemoryOrigin, OriginConfig, start_with_clock};
 use reader::{EPOCH_US, fetch, fetch_text, get, mp4};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -106,7 +106,7 @@ async fn wire(origin: &MemoryOrigin, fault: &NamedFault, now_us: i64) -> BTreeMa
             let held = raw_within(origin, &format!("{index}?_HLS_msn={next}"), Duration::from_millis(20)).await;
             out.insert(format!("{name} held back"), held);
             let part =
-                body.lines().filter(|l| l.starts_with("#EXT-X-PART:")).filter_map(|l| l.split('"').nth(1)).last();
+                body.lines().filter(|l| l.starts_with("#EXT-X-PART:")).filter_map(|l| l.split('"').nth(1)).next_back();
             if let Some(part) = part {
                 out.insert(format!("{name} newest part"), raw(origin, &format!("{base}/{name}/{part}")).await);
             }
