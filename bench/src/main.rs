@@ -7,6 +7,7 @@
 mod bus;
 mod cpu;
 mod judge;
+mod lists;
 mod media;
 mod objects;
 mod probe;
@@ -34,8 +35,12 @@ fn main() -> Result<()> {
             print!("{}", replay::run()?);
             Ok(())
         }
+        ["--lists"] => {
+            print!("{}", lists::run()?);
+            Ok(())
+        }
         [ORIGIN] => serve(),
-        _ => bail!("usage: ow-bench [--no-bus | --replay]"),
+        _ => bail!("usage: ow-bench [--no-bus | --replay | --lists]"),
     }
 }
 

@@ -1,14 +1,14 @@
 //! Whatever is killed during an incident: one raise, one clear, nothing twice and nothing lost.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ow_bus::StreamName;
 use ow_contracts::{IncidentChange, Subject};
 use ow_domain::Time;
 use ow_domain::capture::Capture;
 use ow_domain::incident::ChangeKind;
-use ow_domain::verdict::Measures;
+use ow_domain::verdict::{Measures, Verdict};
 use ow_e2e::site::PROBE;
 use ow_e2e::{SERVICES, Site, Tap, origin};
 use ow_origin::{FaultKind, FaultSpec, ObjectKind, Origin};
@@ -193,4 +193,39 @@ async fn what_judges_and_tells_is_killed_while_the_fault_goes() {
     }
     world.told("the clear", "ottwatch.incident.clear.v1").await;
     world.is_over("the clear").await;
+}
+
+/// Reads are answered within a request's time-out while the database is away.
+const REFUSED_WITHIN: Duration = Duration::from_secs(8);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_database_is_away_while_the_fault_goes() {
+    let mut world = World::in_an_incident().await;
+    let bus = world.site.bus().await.unwrap();
+    let verdicts = Tap::<Verdict>::start(&bus, &format!("verdict.*.{CHANNEL}")).await.unwrap();
+    tokio::task::block_in_place(|| world.site.postgres().kill());
+
+    // Reads fail clearly and soon, each of them; what needs no database is answered.
+    for path in ["alarms", "channels", "deliveries", "alarms/1/evidence", "channels/victim/manifests", "alarms"] {
+        let start = Instant::now();
+        let (status, body) = world.site.get(&format!("/api/v1/{path}")).await.unwrap();
+        let body: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!((status, body["code"].as_str()), (503, Some("unavailable")), "{path}: {body}");
+        assert!(start.elapsed() < REFUSED_WITHIN, "{path} took {:?}", start.elapsed());
+    }
+    assert_eq!(world.site.get("/api/v1/openapi.json").await.unwrap().0, 200);
+    assert_eq!(world.site.get("/api/v1/health").await.unwrap().0, 503);
+
+    // Fetched and judged as before, with the last policy; the verdict that nothing is wrong waits on the bus.
+    world.judged_anew("the database went").await;
+    assert!(world.origin.faults.remove(&world.fault));
+    let well = |verdict: &Verdict| verdict.conditions.iter().all(|c| c.check != CHECK);
+    verdicts.wait("a verdict that all is well", TOLD, well).await;
+    let (kinds, _) = world.changes();
+    assert!(!kinds.iter().any(|kind| kind.contains("clear")), "nobody can have acted on it: {kinds:?}");
+
+    tokio::task::block_in_place(|| world.site.postgres().restart()).unwrap();
+    world.told("the clear", "ottwatch.incident.clear.v1").await;
+    world.is_over("the database came back").await;
+    assert_eq!(world.site.get("/api/v1/health").await.unwrap().0, 200);
 }

@@ -48,6 +48,8 @@ const EDGES: &[(&str, &[&str])] = &[
             "ow-service",
             "ow-fetcher",
             "ow-validator",
+            "ow-store",
+            "ow-api",
         ],
     ),
 ];

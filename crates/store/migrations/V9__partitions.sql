@@ -54,7 +54,7 @@ $$;
 CREATE INDEX incident_check ON incident (check_id, number DESC);
 CREATE INDEX incident_told ON incident (number DESC) WHERE NOT info;
 CREATE INDEX incident_cleared ON incident (number DESC) WHERE state = 'cleared' AND NOT info;
-CREATE INDEX incident_severity ON incident (severity_rank, number DESC) WHERE NOT info;
+CREATE INDEX incident_severity ON incident (severity_rank, number) WHERE NOT info;
 
 -- How often somebody had it sent again.
 ALTER TABLE delivery ADD COLUMN resends integer NOT NULL DEFAULT 0;

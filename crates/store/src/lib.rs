@@ -7,6 +7,8 @@
 pub mod access;
 pub mod alarms;
 pub mod audit;
+#[cfg(feature = "bench")]
+pub mod bench;
 pub mod config;
 pub mod deliveries;
 mod error;

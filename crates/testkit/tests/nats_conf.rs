@@ -219,6 +219,15 @@ async fn every_service_can_do_its_work() {
     let letter = tokio::time::timeout(DEADLINE, letters.next()).await.unwrap().unwrap();
     assert_eq!(letter.subject.as_str(), "dead.captures");
     assert_eq!(letter.decode::<DeadLetter>().unwrap().reason, "a test of dead letters");
+    // The api reads it, puts it back and throws it away.
+    let buried = eventually_some("the dead letter", DEADLINE, || async {
+        api.dead_letters(None, 9, |letter| letter.letter.stream == "CAPTURES").await.unwrap().letters.pop()
+    });
+    let buried = buried.await;
+    assert!(api.retry_letter(&buried).await.unwrap().is_some());
+    assert_eq!(api.dead_letter(buried.number).await.unwrap(), None);
+    assert!(!api.discard_letter(buried.number).await.unwrap());
+    api.publish_again(&notify, 1).await.unwrap();
 
     // What is recorded is the operator's to read, as `ottwatch replay` does.
     operator.epoch(StreamName::Captures).await.unwrap();
