@@ -180,16 +180,18 @@ impl IncidentFilter {
         if !self.numbers.is_empty() {
             all.with("number = ANY (?)", self.numbers.iter().map(|n| n.0).collect::<Vec<i64>>());
         }
-        if !self.channels.is_empty() {
-            all.with("channel = ANY (?)", self.channels.iter().map(ToString::to_string).collect::<Vec<_>>());
-        }
-        for (sql, values) in [
-            ("check_id = ANY (?)", &self.checks),
-            ("packager = ANY (?)", &self.packagers),
-            ("region = ANY (?)", &self.regions),
+        let channels = self.channels.iter().map(ToString::to_string).collect();
+        for (column, values) in [
+            ("channel", &channels),
+            ("check_id", &self.checks),
+            ("packager", &self.packagers),
+            ("region", &self.regions),
         ] {
-            if !values.is_empty() {
-                all.with(sql, values.clone());
+            match &values[..] {
+                [] => {}
+                // One value lets an index give the order, too.
+                [one] => all.with(&format!("{column} = ?"), one.clone()),
+                _ => all.with(&format!("{column} = ANY (?)"), values.clone()),
             }
         }
         if !self.labels.is_empty() {
