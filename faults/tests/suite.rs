@@ -69,3 +69,18 @@ fn a_clean_low_latency_channel_is_looked_at_by_every_check_of_the_family() {
     let silent: Vec<_> = family.filter(|id| !played.evaluated.contains(id)).collect();
     assert!(silent.is_empty(), "{silent:?} came to no result");
 }
+
+#[test]
+fn a_drift_of_media_time_is_found_in_dash_too() {
+    let script =
+        |ppm: i32| format!("[[step]]\nat_ms = 60_000\nfault = {{ kind = \"timestamp-drift\", ppm = {ppm} }}\n");
+    // Numbers are promised to the millisecond; what is listed is known as well as the MPD is asked for.
+    for (profile, ppm, seconds) in [(Profile::DashNumber, 2_000, 960), (Profile::DashTimeline, -3_000, 1_300)] {
+        let script = FaultScript::from_toml(&script(ppm)).expect("reads");
+        let origin = OriginConfig { script, ..OriginConfig::default() };
+        let played = suite::clean(profile, origin, Duration::from_secs(seconds)).expect("plays");
+        let told: Vec<_> = played.findings.iter().filter(|f| f.check == "seg-media-clock-drift").collect();
+        let side = if ppm > 0 { " fast " } else { " slow " };
+        assert!(!told.is_empty() && told.iter().all(|f| f.message.contains(side)), "{profile:?}: {told:?}");
+    }
+}

@@ -9,6 +9,8 @@ use crate::recording::{Audio, Pictures, Video};
 pub(crate) const VIDEO_SCALE: u32 = 90_000;
 /// Timescale of the audio track: its sampling rate.
 pub(crate) const AUDIO_SCALE: u32 = 48_000;
+/// Level 2.
+const LOWER_LEVEL: u8 = 20;
 const AUDIO_SAMPLE: u32 = 1_024;
 /// sample_depends_on 2, sync sample (ISO/IEC 14496-12 §8.8.3.1).
 const SYNC: u32 = 0x0200_0000;
@@ -108,14 +110,14 @@ impl CmafTemplate {
     }
 }
 
-/// The initialization segment of another encoder: its H.264 level is one step higher, in `avcC` and in the parameter set.
-pub(crate) fn with_next_level(init: &[u8]) -> Bytes {
+/// The initialization segment of another encoder: its H.264 level is a lower one, in `avcC` and in the parameter set.
+pub(crate) fn with_lower_level(init: &[u8]) -> Bytes {
     let mut out = init.to_vec();
     if let Some(at) = find(init, b"avcC").map(|at| at + 4) {
         // avcC: version, profile, compatibility, level, two bytes, length of the SPS; SPS: head, profile, compatibility, level.
         for at in [at + 3, at + 11] {
             if let Some(level) = out.get_mut(at) {
-                *level += 1;
+                *level = LOWER_LEVEL.min(*level);
             }
         }
     }

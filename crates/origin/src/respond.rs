@@ -257,7 +257,7 @@ impl Origin {
                     body = protect::init(&body, &key);
                 }
                 if matches!(object.item, Item::OtherInit(_)) {
-                    body = cmaf::with_next_level(&body);
+                    body = cmaf::with_lower_level(&body);
                 }
                 for hit in hits {
                     if let FaultKind::SampleEntry { fourcc } = hit.kind()
@@ -505,7 +505,17 @@ fn is_host(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b".:-[]".contains(&b))
 }
 
+/// Of TS the payload of packets that begin nothing: headers and tables stay.
 fn zeroed(segment: &Bytes) -> Bytes {
+    if segment.first() == Some(&0x47) {
+        let mut out = segment.to_vec();
+        let half = segment.len() / 376;
+        for packet in out.chunks_exact_mut(188).skip(half).filter(|p| p[1] & 0x40 == 0) {
+            let head = if packet[3] & 0x20 == 0 { 4 } else { 5 + usize::from(packet[4]) };
+            packet.get_mut(head..).unwrap_or_default().fill(0);
+        }
+        return out.into();
+    }
     [&segment[..segment.len() / 2], &vec![0; segment.len() - segment.len() / 2]].concat().into()
 }
 
