@@ -23,6 +23,8 @@ pub struct MpdStep<'a> {
     pub presentation: &'a Presentation,
     /// Digest of the last accepted body.
     pub previous_digest: Option<&'a str>,
+    /// SCTE-35 sections that it shows for the first time: line, and what is wrong with each.
+    pub sections: &'a [(u32, Option<&'static str>)],
     pub location: LocationStep<'a>,
 }
 

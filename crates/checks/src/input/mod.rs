@@ -31,7 +31,7 @@ pub use llhls::{
     DeltaAnswer, DeltaLoad, EdgesLoad, HintAnswer, HintLoad, ListedPart, PartBytes, PartEdge, PartGone, PartLoad,
     PartSeen, PartsLoad, ReloadAnswer, ReloadLoad, ReportSeen, Share, WholeParts,
 };
-pub use xp::{Cuts, PresentationView, Presentations, SharedObject};
+pub use xp::{Cuts, MarkPair, PresentationView, Presentations, SharedObject};
 
 /// What a fetcher measured of itself.
 pub struct ProbeLoad<'a> {

@@ -4,6 +4,7 @@ use ow_domain::capture::Capture;
 use ow_domain::policy::ChannelPolicy;
 use ow_domain::{Severity, Span, Time, TrackId};
 
+pub use crate::judge::memory::MarkPair;
 use crate::offer::{Ladder, Protection};
 
 /// After every answer for a manifest of the HLS stream, when the channel has a DASH stream as well.
@@ -14,6 +15,8 @@ pub struct Presentations<'a> {
     pub is_entry: bool,
     pub hls: PresentationView<'a>,
     pub dash: PresentationView<'a>,
+    /// Breaks that both have passed since the last answer.
+    pub breaks: Vec<MarkPair>,
 }
 
 /// Where the segments of a rendition begin, as their bytes say.

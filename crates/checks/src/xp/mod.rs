@@ -1,5 +1,6 @@
 //! HLS against DASH of one channel (CHECKS 3.9).
 
+mod ad_marker;
 mod audio_lang;
 mod availability_asymmetry;
 mod drm_kid;
@@ -23,6 +24,7 @@ pub(crate) const CHECKS: &[&CheckDef] = &[
     &audio_lang::CHECK,
     &subtitle::CHECK,
     &drm_kid::CHECK,
+    &ad_marker::CHECK,
     &availability_asymmetry::CHECK,
     &segment_boundary::CHECK,
     &shared_object_hash::CHECK,

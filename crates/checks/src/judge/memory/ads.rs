@@ -1,6 +1,8 @@
 //! Advertisement breaks of a rendition, as its playlists tell them: the dialects of cue tags and date ranges made one.
 
 mod cue;
+mod events;
+mod marks;
 mod range;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -11,6 +13,9 @@ use ow_timeline::Step;
 use serde::{Deserialize, Serialize};
 
 use cue::Cue;
+pub(crate) use events::{DashAds, section_of_message};
+pub(crate) use marks::compare as compare_breaks;
+pub use marks::{AdMarks, MarkPair};
 use range::RangeBreak;
 
 /// Payloads of which it is remembered that they were looked at.
@@ -36,6 +41,8 @@ pub struct AdHistory {
     last_break: Option<Span>,
     payloads: VecDeque<u64>,
     ranges: BTreeMap<u64, RangeBreak>,
+    /// Breaks by date.
+    pub(crate) marks: AdMarks,
     /// What this step told; not remembered.
     #[serde(skip)]
     pub events: Vec<AdEvent>,
@@ -109,6 +116,9 @@ impl AdHistory {
         }
         let Some(playlist) = playlist else { return };
         let dates = range::dates(playlist);
+        if let Some(edge) = range::edge(playlist, &dates) {
+            self.marks.reaches(Time::from_unix_micros(edge), step.target_duration);
+        }
         for (index, segment) in playlist.segments.iter().enumerate() {
             let position = match self.next {
                 Some((next, _)) if segment.msn < next => continue,
@@ -147,6 +157,9 @@ impl AdHistory {
                     outs += 1;
                     is_told = true;
                     let placed = range::placed_out(playlist, index, dates);
+                    if let Some(date) = dates.get(index).copied().flatten() {
+                        self.marks.add(Time::from_unix_micros(date), planned);
+                    }
                     let ends_itself = auto_return || range::ends_itself(playlist, index, dates);
                     self.open = Some(OpenBreak { start: at, planned, ends_itself, joined: false, n_conts: 0 });
                     self.last_break = Some(at);
@@ -254,6 +267,10 @@ impl AdHistory {
         }
         let edge = range::edge(playlist, dates);
         for told in range::take(&mut self.ranges, playlist, dates, now) {
+            // Where cue tags place breaks, dates describe them.
+            if !self.has_cues {
+                self.marks.add(Time::from_unix_micros(told.start_us), told.planned);
+            }
             let Some(edge) = edge else { continue };
             // Where on the media time of the rendition it began, seen from the newest segment.
             if told.start_us <= edge {

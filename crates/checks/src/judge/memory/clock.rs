@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 const MAX_STEPS: usize = 256;
 /// Listed segments whose bytes were not read yet.
 const MAX_LISTED: usize = 64;
+/// New segments of one MPD.
+const MAX_AT_ONCE: usize = 3;
 /// Publications are put together over so long.
 const BIN: Span = Span::from_secs(90);
 /// An hour.
@@ -27,9 +29,19 @@ pub struct MediaClock {
     last: Option<u64>,
     /// Media time from segment to segment less what is declared, microseconds.
     steps: VecDeque<i64>,
-    /// Number, latest moment at which it was not there yet, first sight.
+    /// Number (in DASH begin on the media timeline), latest moment at which it was not there yet, first sight.
     listed: VecDeque<(u64, Time, Time)>,
     bins: VecDeque<Bin>,
+    /// What an MPD listed last.
+    edge: Option<Edge>,
+}
+
+/// The newest of a SegmentTimeline: its Period, where it ends, and when the MPD was there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Edge {
+    period: u64,
+    end: u64,
+    at: Time,
 }
 
 /// Publications of 90 seconds; offsets are wall clock less media time, microseconds.
@@ -66,6 +78,17 @@ impl MediaClock {
             self.listed.pop_front();
         }
         self.listed.push_back((number, not_before, at));
+    }
+
+    /// An MPD of `at` lists the segments that begin at `starts`, the last one up to `end`.
+    pub(crate) fn listed_in_mpd(&mut self, period: u64, starts: impl Iterator<Item = u64>, end: u64, at: Time) {
+        let before = self.edge.replace(Edge { period, end, at }).filter(|edge| edge.period == period);
+        let Some(before) = before.filter(|edge| edge.end <= end) else { return };
+        let fresh: Vec<u64> = starts.filter(|start| *start >= before.end).take(MAX_AT_ONCE + 1).collect();
+        // Many at once were there before somebody looked.
+        if fresh.len() <= MAX_AT_ONCE {
+            fresh.into_iter().for_each(|start| self.listed(start, before.at, at));
+        }
     }
 
     /// The bytes of a segment begin at `media`; `step`: from the one before, less what that declares, where both are known.
@@ -105,7 +128,7 @@ impl MediaClock {
     /// A seam or a jump: what follows does not continue what was.
     pub(crate) fn forget(&mut self) {
         let listed = std::mem::take(&mut self.listed);
-        *self = Self { listed, last: self.last, ..Self::default() };
+        *self = Self { listed, last: self.last, edge: self.edge, ..Self::default() };
     }
 
     /// Another timeline: numbers mean other segments.
@@ -212,6 +235,24 @@ mod tests {
         let outage = |i| if (300..310).contains(&i) { (310 - i) * SEGMENT } else { 0 };
         let out = ppm(&watched(600, 0, outage));
         assert!(out.is_none_or(|ppm| ppm == 0.0), "{out:?}");
+    }
+
+    #[test]
+    fn what_an_mpd_lists_anew_was_published_since_the_last_one() {
+        let mut clock = MediaClock::default();
+        let at = |second: i64| Time::from_unix_micros(second * 1_000_000);
+        let mut list = |period: u64, from: u64, to: u64, second: i64| {
+            clock.listed_in_mpd(period, (from..to).map(|n| n * 10), to * 10, at(second));
+            std::mem::take(&mut clock.listed)
+        };
+        assert!(list(1, 5, 10, 0).is_empty(), "the first shows nothing");
+        assert_eq!(list(1, 6, 11, 4), [(100, at(0), at(4))]);
+        assert!(list(1, 6, 11, 6).is_empty());
+        assert_eq!(list(1, 8, 13, 12), [(110, at(6), at(12)), (120, at(6), at(12))]);
+        assert!(list(1, 20, 30, 20).is_empty(), "an outage");
+        assert!(list(2, 0, 2, 24).is_empty(), "another Period");
+        assert_eq!(list(2, 0, 3, 28), [(20, at(24), at(28))]);
+        assert!(list(2, 0, 1, 32).is_empty(), "taken back");
     }
 
     #[test]

@@ -8,6 +8,8 @@ use ow_domain::{Span, Time, TrackId};
 use ow_timeline::dash::DashTracker;
 use serde::{Deserialize, Serialize};
 
+use super::ads::DashAds;
+
 /// Longest MPD whose text is kept for answers of 304.
 pub(crate) const MAX_MPD_BYTES: usize = 512 << 10;
 /// Tracks of which the segments are remembered.
@@ -23,6 +25,7 @@ pub(crate) struct DashMemory {
     /// Digest of the last accepted body.
     pub digest: Option<String>,
     pub segments: DashSegments,
+    pub ads: DashAds,
     pub location: LocationMemory,
 }
 

@@ -131,6 +131,8 @@ impl MediaMemory {
                 step = None;
             }
         }
+        // Numbers of a SegmentTimeline are places in the window.
+        let number = ticks(promised).map_or(number, |(begin, _)| begin);
         self.clock.take(number, scaled(dts), step);
     }
 

@@ -3,13 +3,16 @@
 use ow_dash::{Document, Mpd};
 use ow_domain::capture::{Capture, printable_url};
 use ow_domain::{Span, TrackId};
-use ow_timeline::dash::{DashObservation, DashOutcome, DashStep, Presentation};
+use ow_timeline::dash::{DashObservation, DashOutcome, DashStep, Listing, PeriodView, Presentation, Run, TrackView};
 
 use super::{remember_track, response};
 use crate::alarms::Alarms;
 use crate::input::{BodyKind, LiveManifest, Load, LocationStep, MpdLoad, MpdStep};
 use crate::judge::memory::{Age, MAX_MPD_BYTES, StreamMemory, breaks_model};
 use crate::judge::run::{About, Runner};
+
+/// Segments and runs at the end of a list among which new ones are looked for.
+const MAX_NEWEST: u64 = 8;
 
 /// Judges an answer to a request for the MPD.
 pub(super) fn mpd(
@@ -85,9 +88,26 @@ fn judge(
     failed_location: Option<(String, String)>,
 ) {
     let capture = about.capture;
+    stream.dash.ads.sections.clear();
     if step.is_accepted() {
+        stream.dash.ads.update(step, mpd, presentation);
         for (_, view) in presentation.tracks() {
             remember_track(stream, &view.track, capture, run.policy(), run.now());
+        }
+        for (period, view) in newest_tracks(presentation) {
+            if let (Some(memory), Listing::Explicit(runs)) = (stream.tracks.get_mut(&view.track.id), &view.listing)
+                && let Some(end) =
+                    runs.last().map(|run| run.time.saturating_add(run.duration.saturating_mul(run.count)))
+            {
+                let run = |run: &Run| {
+                    let (time, duration) = (run.time, run.duration);
+                    let first = run.count.saturating_sub(MAX_NEWEST);
+                    (first..run.count).map(move |i| time.saturating_add(duration.saturating_mul(i)))
+                };
+                let skip = runs.len().saturating_sub(MAX_NEWEST as usize);
+                let starts = runs.iter().skip(skip).flat_map(run);
+                memory.media.clock.listed_in_mpd(super::short_hash(&period.key), starts, end, step.t_end);
+            }
         }
         for track in &step.tracks {
             let Some(memory) = stream.tracks.get_mut(&track.track) else { continue };
@@ -117,6 +137,7 @@ fn judge(
         mpd,
         presentation,
         previous_digest: stream.dash.digest.as_deref(),
+        sections: &stream.dash.ads.sections,
         location: LocationStep {
             before: stream.dash.location.last.as_deref(),
             now: location.as_deref(),
@@ -132,10 +153,42 @@ fn judge(
     }
 }
 
+/// Each track in the last Period that has it.
+fn newest_tracks(presentation: &Presentation) -> Vec<(&PeriodView, &TrackView)> {
+    let mut newest: Vec<(&PeriodView, &TrackView)> = Vec::new();
+    for (period, view) in presentation.tracks() {
+        match newest.iter_mut().find(|(_, known)| known.track.id == view.track.id) {
+            Some(known) => *known = (period, view),
+            None => newest.push((period, view)),
+        }
+    }
+    newest
+}
+
+/// Remembers when a segment of a computed list was there, before its media time is followed.
+pub(super) fn publication(stream: &mut StreamMemory, capture: &Capture) {
+    let (Some(track), Some(promised)) = (&capture.track, &capture.promised) else { return };
+    let Some(dash) = promised.dash.as_ref().filter(|d| !d.explicit && capture.exchange.is_complete_success()) else {
+        return;
+    };
+    // The earliest that it may be there is when the MPD promises it.
+    let t_req = capture.exchange.t_req;
+    let not_before = dash.last_early.or(dash.available_at).filter(|from| *from <= t_req && !capture.extra);
+    let duration = promised.duration_us.map_or(Span::ZERO, Span::from_micros);
+    if let Some((memory, from)) =
+        stream.tracks.get_mut(&track.id).zip(not_before.filter(|from| t_req - *from < duration))
+    {
+        memory.media.clock.listed(dash.time, from, t_req);
+    }
+}
+
 /// Remembers that a segment answered: for computed lists the only proof that there is something new.
 pub(super) fn segment(stream: &mut StreamMemory, capture: &Capture) {
     let (Some(track), Some(promised)) = (&capture.track, &capture.promised) else { return };
     let Some(dash) = promised.dash.as_ref().filter(|_| capture.exchange.is_complete_success()) else { return };
+    if let Some(mp4) = capture.facts.as_ref().and_then(|f| f.mp4.as_ref()) {
+        mp4.events.iter().for_each(|message| stream.dash.ads.message(message, dash));
+    }
     let end = i128::from(dash.time) + i128::from(dash.duration) - i128::from(dash.pto);
     let end = end * 1_000_000 / i128::from(dash.timescale.max(1)) + i128::from(dash.period_start_us);
     let end = Span::from_micros(i64::try_from(end).unwrap_or(i64::MAX));

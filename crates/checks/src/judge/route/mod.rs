@@ -123,6 +123,7 @@ fn judge(memory: &mut ProbeMemory, run: &mut Runner<'_>, capture: &Capture, poli
         // Of a segment that has left its playlist only matters that it is there.
         ObjectKind::Segment if is_removed => {}
         ObjectKind::Segment | ObjectKind::Init => {
+            dash::publication(stream, capture);
             media::media(stream, alarms, run, &about);
             llhls::segment(stream, alarms, run, &about);
             dash::segment(stream, capture);

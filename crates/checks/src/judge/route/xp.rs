@@ -7,8 +7,8 @@ use ow_domain::verdict::Condition;
 use ow_domain::{Span, StreamId, Time};
 
 use crate::alarms::Alarms;
-use crate::input::{Cuts, PresentationView, Presentations, SharedObject, span_of};
-use crate::judge::memory::{SeenObject, StreamMemory};
+use crate::input::{Cuts, MarkPair, PresentationView, Presentations, SharedObject, span_of};
+use crate::judge::memory::{SeenObject, StreamMemory, compare_breaks};
 use crate::judge::run::{About, Runner};
 
 /// Edges seen within this span are compared: several refreshes of either side.
@@ -16,7 +16,7 @@ const EDGE_SPAN: Span = Span::from_secs(30);
 
 /// Compares the pair when this capture is a manifest of its HLS stream: the first HLS and the first DASH stream of the channel.
 pub(super) fn pair(
-    streams: &BTreeMap<StreamId, StreamMemory>,
+    streams: &mut BTreeMap<StreamId, StreamMemory>,
     alarms: &mut Alarms,
     run: &mut Runner<'_>,
     about: &About<'_>,
@@ -31,6 +31,7 @@ pub(super) fn pair(
     if capture.stream != *hls {
         return;
     }
+    let breaks = breaks(streams, hls, dash);
     let (Some(hls_memory), Some(dash_memory)) = (streams.get(hls), streams.get(dash)) else { return };
     let conditions: Vec<Condition> = alarms.conditions().into_values().collect();
     let now = run.now();
@@ -40,8 +41,24 @@ pub(super) fn pair(
         is_entry: capture.object == ObjectKind::Mvp,
         hls: view(hls, hls_memory, &conditions, now),
         dash: view(dash, dash_memory, &conditions, now),
+        breaks,
     };
     run.checks(alarms, &About { track: None, ..*about }, &input);
+}
+
+/// Of the HLS stream the rendition of pictures that is first by name; all have the same breaks.
+fn breaks(streams: &mut BTreeMap<StreamId, StreamMemory>, hls: &StreamId, dash: &StreamId) -> Vec<MarkPair> {
+    let Some(mut of_dash) = streams.get_mut(dash).map(|m| std::mem::take(&mut m.dash.ads.marks)) else {
+        return Vec::new();
+    };
+    let pictures = streams.get_mut(hls).and_then(|memory| {
+        memory.tracks.values_mut().find(|t| matches!(t.track.kind, TrackKind::Video | TrackKind::Muxed))
+    });
+    let pairs = pictures.map(|track| compare_breaks(&mut track.ads.marks, &mut of_dash)).unwrap_or_default();
+    if let Some(memory) = streams.get_mut(dash) {
+        memory.dash.ads.marks = of_dash;
+    }
+    pairs
 }
 
 fn view<'a>(id: &'a StreamId, memory: &'a StreamMemory, conditions: &[Condition], now: Time) -> PresentationView<'a> {

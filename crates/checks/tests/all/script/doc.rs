@@ -13,6 +13,7 @@ const WINDOW: i64 = 15;
 ///
 /// The presentation began an hour before the start and lists the last 15 segments of 2 s. `number` computes them from
 /// the clock instead; `set` writes another value into attributes, `drop` removes attributes, `without` elements,
+/// `event=AT:DURATION` adds a break of an EventStream, seconds since the start of the case, with a section as `section=BASE64`;
 /// `swap` replaces any text (`~` is a space in the new one), `base` adds a BaseURL to the MPD.
 pub fn mpd(words: &Words<'_>, t_end: Time) -> String {
     let start = START + -Span::from_secs(3_600);
@@ -34,12 +35,24 @@ pub fn mpd(words: &Words<'_>, t_end: Time) -> String {
     };
     let published = start + Span::from_millis(newest * SEGMENT_MS);
     let base = words.options.get("base").map(|url| format!("<BaseURL>{url}</BaseURL>")).unwrap_or_default();
+    let events = words.options.get("event").map(|event| {
+        let (at, duration) = event.split_once(':').unwrap();
+        let (at, duration): (i64, i64) = (at.parse().unwrap(), duration.parse().unwrap());
+        let section = words.options.get("section").map_or("<Break/>".to_owned(), |s| format!("<Binary>{s}</Binary>"));
+        format!(
+            "<EventStream schemeIdUri=\"urn:scte:scte35:2014:xml+bin\" timescale=\"1000\">\n<Event presentationTime=\"{}\" duration=\"{}\" \
+             id=\"1\"><Signal xmlns=\"http://www.scte.org/schemas/35/2016\">{section}</Signal></Event></EventStream>\n",
+            (at + 3_600) * 1_000,
+            duration * 1_000
+        )
+    });
+    let events = events.unwrap_or_default();
     let mut text = format!(
         "<?xml version=\"1.0\"?>\n\
          <MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" profiles=\"urn:mpeg:dash:profile:isoff-live:2011\" type=\"dynamic\"\n  \
          availabilityStartTime=\"{start}\" publishTime=\"{published}\" minimumUpdatePeriod=\"PT2S\" minBufferTime=\"PT2S\"\n  \
          timeShiftBufferDepth=\"PT30S\" suggestedPresentationDelay=\"PT6S\" maxSegmentDuration=\"PT2S\">{base}\n\
-         <Period id=\"p\" start=\"PT0S\">\n\
+         <Period id=\"p\" start=\"PT0S\">\n{events}\
          <AdaptationSet id=\"1\" contentType=\"video\" mimeType=\"video/mp4\" frameRate=\"25\">{}\n\
          <Representation id=\"v1\" bandwidth=\"5000000\" codecs=\"avc1.640028\" width=\"1920\" height=\"1080\"/>\n\
          <Representation id=\"v2\" bandwidth=\"2000000\" codecs=\"avc1.64001f\" width=\"1280\" height=\"720\"/>\n\

@@ -199,7 +199,7 @@ pub fn segment(words: &Words<'_>) -> SegmentFacts {
         mp4.runs.clear();
     }
     if let Some(event) = words.options.get("emsg") {
-        // scheme,value,id,timescale,time,duration,content
+        // scheme,value,id,timescale,time,duration,content,message in hex
         let part: Vec<&str> = event.split(',').collect();
         let number = |at: usize| part.get(at).and_then(|p| p.parse().ok()).unwrap_or(0_u64);
         mp4.n_events = 1;
@@ -212,6 +212,7 @@ pub fn segment(words: &Words<'_>) -> SegmentFacts {
             presentation_time: Some(number(4)),
             duration: number(5) as u32,
             digest: part.get(6).copied().unwrap_or("m").into(),
+            message: part.get(7).map(|hex| (*hex).to_owned()),
             after_fragment: words.has("emsg-late-box"),
             ..EventMessage::default()
         });

@@ -35,6 +35,7 @@ pub(super) struct RangeBreak {
 /// A range of a break that is listed now.
 pub(super) struct Told {
     pub start_us: i64,
+    pub planned: Option<Span>,
     /// Line and place against segment starts, once it can be told.
     pub placed: Option<(u32, Placed)>,
 }
@@ -146,7 +147,8 @@ pub(super) fn take(
         past.ends |= range.scte35_in.is_some() || does_end(range);
         let place = if past.is_placed { None } else { place(playlist, dates, past.start_us) };
         past.is_placed |= place.is_some();
-        told.push(Told { start_us: past.start_us, placed: place.map(|p| (range.line, p)) });
+        let planned = range.duration_us.or(past.planned_us).filter(|us| *us > 0).map(Span::from_micros);
+        told.push(Told { start_us: past.start_us, planned, placed: place.map(|p| (range.line, p)) });
     }
     told
 }
