@@ -24,7 +24,7 @@ pub struct CompileError {
 }
 
 /// The policies of all channels among the objects, and the channels that have none. Revisions are 0: they are given
-/// when a policy is published.
+/// when a policy is published. Channels of probes that drain are given to others.
 pub fn compile_all(objects: &[ConfigObject]) -> (Vec<ChannelPolicy>, Vec<CompileError>) {
     let templates = templates(objects);
     let mut policies = Vec::new();
@@ -38,6 +38,7 @@ pub fn compile_all(objects: &[ConfigObject]) -> (Vec<ChannelPolicy>, Vec<Compile
             Err(error) => errors.push(error),
         }
     }
+    crate::placement::place(&mut policies, objects);
     (policies, errors)
 }
 
@@ -58,12 +59,12 @@ pub fn template_settings(objects: &[ConfigObject], name: &Slug) -> Result<Settin
     Settings::merged(chain.iter().map(|t| &t.spec)).map_err(fail)
 }
 
-fn templates(objects: &[ConfigObject]) -> BTreeMap<&Slug, &ConfigObject> {
+pub(crate) fn templates(objects: &[ConfigObject]) -> BTreeMap<&Slug, &ConfigObject> {
     objects.iter().filter(|o| o.kind == ConfigKind::Template).map(|o| (&o.name, o)).collect()
 }
 
 /// A template and what it extends, the most general one first.
-fn template_chain<'a>(
+pub(crate) fn template_chain<'a>(
     name: Option<&str>,
     templates: &BTreeMap<&Slug, &'a ConfigObject>,
 ) -> Result<Vec<&'a ConfigObject>, String> {

@@ -86,7 +86,7 @@ fn object(fields: &'static [Field]) -> Value {
 }
 
 /// The example of a field, as JSON by the names of documents.
-fn example(field: &'static Field) -> Option<Value> {
+pub(crate) fn example(field: &'static Field) -> Option<Value> {
     let indented = format!("{}: {}", field.name, field.example);
     let nodes = yaml::parse(&indented).ok()?;
     let mut problems = Vec::new();

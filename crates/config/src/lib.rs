@@ -7,11 +7,15 @@
 mod compile;
 mod document;
 mod emit;
+#[cfg(test)]
+mod generated;
 mod json;
 mod json_schema;
 mod kinds;
 mod ladder;
 mod meaning;
+mod origin;
+mod placement;
 mod plan;
 mod problem;
 mod quiet;
@@ -29,6 +33,7 @@ pub use json::{document as document_of, in_body, read_json, spec_json};
 pub use json_schema::{labels_schema, spec_schema};
 pub use kinds::may_be_empty;
 pub use ladder::ladder_spec;
+pub use origin::{EffectiveValue, Origin, Overridden, effective, thresholds};
 pub use plan::{FieldChange, Owner, Plan, Update, plan, plan_edits};
 pub use problem::{Code, Path, Problem};
 pub use quiet::{group_scope, maintenance, silences};
