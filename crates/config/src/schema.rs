@@ -4,7 +4,7 @@
 //! Scalars are typed by what the field wants, never by how they look: `region: no` is the text "no".
 //!
 //! The normal form is JSON with the shortest text for values with units, and without anything that is empty or equal
-//! to its default: equal configuration is equal JSON.
+//! to its default, but for fields that must be there: equal configuration is equal JSON.
 
 use ow_domain::{Slug, Time};
 use serde_json::{Map, Value};
@@ -202,7 +202,7 @@ impl<'a> Reader<'a> {
             if let Some(value) = self.value(value, &field.shape, about, &path.key(key)) {
                 let is_default = !field.default.is_empty()
                     && serde_json::from_str::<Value>(field.default).is_ok_and(|default| default == value);
-                if !is_default && !is_empty(&value) {
+                if !is_default && (field.required || !is_empty(&value)) {
                     out.insert(field.stored.to_owned(), value);
                 }
             }

@@ -301,7 +301,8 @@ async fn the_description_is_of_this_server() {
     let (status, document) = api.get("/api/v1/openapi.json").await;
     assert_eq!((status, &document), (200, &ow_api::openapi()));
     for (path, methods) in document["paths"].as_object().unwrap() {
-        let path = path.replace("{name}", "x").replace("{number}", "1");
+        let path =
+            path.replace("{name}", "x").replace("{stream}", "x").replace("{check}", "x").replace("{number}", "1");
         for (method, operation) in methods.as_object().unwrap() {
             let method = reqwest::Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
             let response = api.client.request(method, format!("{}{path}", api.base)).send().await.unwrap();

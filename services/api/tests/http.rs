@@ -82,7 +82,7 @@ async fn what_cannot_be_done_is_told_with_the_right_status() {
         ("DELETE", "/api/v1/channels", None, "", (405, "method-not-allowed")),
         ("TRACE", "/api/v1/health", None, "", (405, "method-not-allowed")),
         ("GET", "/api/v1/channels", Some(("accept", "text/html")), "", (406, "not-acceptable")),
-        ("POST", apply, Some(("content-type", "application/json")), "{}", (415, "unsupported-media-type")),
+        ("POST", apply, Some(("content-type", "text/csv")), "{}", (415, "unsupported-media-type")),
         ("POST", apply, Some(("content-type", "application/yaml")), "x: [", (422, "invalid-documents")),
         ("POST", apply, None, &"x".repeat(4096), (413, "body-too-large")),
         ("GET", "/api/v1/channels?fields=a%20b", None, "", (400, "invalid-query")),

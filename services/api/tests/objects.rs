@@ -350,3 +350,174 @@ async fn select<F: Future + Unpin>(mut futures: Vec<F>) -> (F::Output, Vec<F>) {
     })
     .await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_are_a_part_of_their_channel() {
+    let api = Api::start().await;
+    api.fill().await;
+    let base = "/channels/vtv1/streams";
+    let listed = api.get(base).await;
+    assert_eq!((listed.status, &listed.body["items"][0]["name"]), (200, &json!("main")));
+    let tag = listed.etag.unwrap();
+    let dash = json!({"protocol": "dash", "url": "http://o/b.mpd"});
+    assert_eq!(api.put(&format!("{base}/backup"), dash.clone()).await.status, 428);
+    let path = format!("{base}/backup");
+    let made = api.send(Method::PUT, &path, &[("If-Match", &tag)], Some(dash.clone())).await;
+    assert_eq!((made.status, &made.body["name"]), (201, &json!("backup")), "{}", made.body);
+    assert_eq!(api.send(Method::PUT, &path, &[("If-Match", &tag)], Some(dash)).await.status, 412);
+    let tag = made.etag.unwrap();
+    let wrong = json!({"protocol": "dash", "url": "ftp://o"});
+    let wrong = api.send(Method::PUT, &path, &[("If-Match", &tag)], Some(wrong)).await;
+    assert_eq!((wrong.status, &wrong.body["errors"][0]["pointer"]), (422, &json!("/url")), "{}", wrong.body);
+    let renamed = json!({"name": "x", "protocol": "dash", "url": "http://o"});
+    assert_eq!(api.send(Method::PUT, &path, &[("If-Match", &tag)], Some(renamed)).await.status, 422);
+    // The header of the other stream is still there.
+    let stored = api.store.load_config().await.unwrap();
+    let channel = stored.objects.iter().find(|o| o.name.as_str() == "vtv1").unwrap();
+    assert_eq!(channel.spec["streams"][0]["headers"]["X-Key"], "geheim");
+    assert_eq!(api.get(&format!("{base}/main")).await.body["headers"]["X-Key"], "(hidden)");
+    let delete = |name: &str| format!("{base}/{name}");
+    assert_eq!(api.send(Method::DELETE, &delete("none"), &[("If-Match", "*")], None).await.status, 404);
+    assert_eq!(api.send(Method::DELETE, &delete("main"), &[("If-Match", "*")], None).await.status, 204);
+    assert_eq!(
+        api.send(Method::DELETE, &delete("backup"), &[("If-Match", "*")], None).await.status,
+        422,
+        "the last one"
+    );
+    assert_eq!(api.get(&delete("main")).await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn thresholds_are_set_per_template_and_channel_and_reach_the_policy() {
+    let api = Api::start().await;
+    api.fill().await;
+    let (template, channel) = ("/templates/hd/thresholds", "/channels/vtv1/thresholds");
+    let check = "hls-playlist-stale";
+    let any: &[(&str, &str)] = &[("If-Match", "*")];
+    let body = json!({"severity": "minor", "params": {"stale_slack_s": 3}});
+    let set = api.send(Method::PUT, &format!("{template}/{check}"), any, Some(body)).await;
+    assert_eq!((set.status, &set.body["override"]["severity"]), (200, &json!("minor")), "{}", set.body);
+    let set =
+        api.send(Method::PUT, &format!("{channel}/{check}"), any, Some(json!({"params": {"stale_slack_s": 9}}))).await;
+    assert_eq!(set.status, 200, "{}", set.body);
+    let value = |body: &Value, field: &str| {
+        let values = body["effective"].as_array().or(body["values"].as_array()).unwrap();
+        values.iter().find(|v| v["field"] == field).cloned().unwrap_or_else(|| panic!("{field}: {body}"))
+    };
+    let slack = value(&set.body, "params.stale_slack_s");
+    assert_eq!((&slack["value"], &slack["origin"]["kind"]), (&json!(9), &json!("channel")));
+    assert_eq!(slack["over"][0], json!({"value": 3, "origin": {"kind": "template", "name": "hd"}}));
+    assert_eq!(value(&set.body, "hold")["origin"]["kind"], "default");
+    assert_eq!(api.get(template).await.body["items"][0]["check"], check);
+    assert_eq!(api.get(&format!("{channel}/no-such-check")).await.status, 404);
+    for (body, pointer) in [
+        (json!({"severity": "loud"}), "/severity"),
+        (json!({"params": {"slak": 1}}), "/params/slak"),
+        (json!({"colour": 1}), "/colour"),
+    ] {
+        let wrong = api.send(Method::PUT, &format!("{channel}/{check}"), any, Some(body)).await;
+        assert_eq!((wrong.status, &wrong.body["errors"][0]["pointer"]), (422, &json!(pointer)), "{}", wrong.body);
+    }
+    let policy = api.get("/channels/vtv1/policy").await.body;
+    let slack = value(&policy, &format!("checks.overrides.{check}.params.stale_slack_s"));
+    assert_eq!((&slack["value"], &slack["origin"]["kind"]), (&json!(9), &json!("channel")));
+    assert_eq!(value(&policy, "limits.originRps")["origin"], json!({"kind": "template", "name": "hd"}));
+    assert_eq!(policy["policy"]["checks"]["overrides"][check]["params"]["stale_slack_s"], 9.0);
+    assert!(!policy.to_string().contains("geheim") && !policy.to_string().contains("t=1"), "{policy}");
+    // The services get it within seconds.
+    eventually("the policy is published", Duration::from_secs(5), || async {
+        let policy = api.bus.kv::<ChannelPolicy>(Bucket::Config).get("vtv1").await.unwrap();
+        policy.is_some_and(|p| p.value.checks.overrides.get(check).is_some_and(|o| o.params["stale_slack_s"] == 9.0))
+    })
+    .await;
+    assert_eq!(api.send(Method::DELETE, &format!("{channel}/{check}"), any, None).await.status, 204);
+    assert_eq!(api.send(Method::DELETE, &format!("{channel}/{check}"), any, None).await.status, 404);
+    let left = api.get(&format!("{channel}/{check}")).await.body;
+    assert_eq!((&left["override"], &value(&left, "params.stale_slack_s")["value"]), (&Value::Null, &json!(3)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_probe_drains_and_has_a_token() {
+    let api = Api::start().await;
+    api.fill().await;
+    assert_eq!(api.get("/channels/vtv1/policy").await.body["probes"], json!(["hcm-1"]));
+    let drained = api.send(Method::PATCH, "/probes/hcm-1", &[], Some(json!({"spec": {"drain": true}}))).await;
+    assert_eq!((drained.status, &drained.body["spec"]["drain"]), (200, &json!(true)));
+    assert_eq!(api.get("/channels/vtv1/policy").await.body["probes"], json!(["hcm-2"]));
+    assert_eq!(api.names("/probes?drain=true").await, "hcm-1");
+    let made = api.send(Method::POST, "/probes/hcm-1/enrolment", &[], None).await;
+    assert_eq!(made.status, 201, "{}", made.body);
+    let token = made.body["token"].as_str().unwrap().to_owned();
+    assert!(token.starts_with("ow_probe_") && token.len() > 50);
+    let read = api.get("/probes/hcm-1").await.body;
+    assert_eq!(read["enrolled"]["created_by"], "installation");
+    assert!(!read.to_string().contains(&token));
+    let again = api.send(Method::POST, "/probes/hcm-1/enrolment", &[], None).await;
+    assert_ne!(again.body["token"], token.as_str());
+    assert_eq!(api.send(Method::POST, "/probes/none/enrolment", &[], None).await.status, 404);
+    assert_eq!(api.send(Method::DELETE, "/probes/hcm-1/enrolment", &[], None).await.status, 204);
+    assert_eq!(api.send(Method::DELETE, "/probes/hcm-1/enrolment", &[], None).await.status, 404);
+    assert_eq!(api.get("/probes/hcm-1").await.body["enrolled"], Value::Null);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_catalogue_and_the_overview_answer() {
+    let api = Api::start().await;
+    api.fill().await;
+    let all = api.get("/checks?limit=500").await.body;
+    let n = all["items"].as_array().unwrap().len();
+    assert!(n > 200, "{n}");
+    let first = api.get("/checks?limit=2").await.body;
+    let cursor = first["next_cursor"].as_str().unwrap();
+    let second = api.get(&format!("/checks?limit=2&cursor={cursor}")).await.body;
+    assert_eq!(second["items"][0], all["items"][2]);
+    let found = api.get("/checks?family=hls&q=stale").await.body;
+    assert!(found["items"].as_array().unwrap().iter().any(|c| c["id"] == "hls-playlist-stale"), "{found}");
+    let one = api.get("/checks/hls-playlist-stale").await.body;
+    assert!(one["params"].as_array().unwrap().iter().any(|p| p["name"] == "stale_slack_s"));
+    assert_eq!(api.get("/checks/none").await.status, 404);
+
+    let patch = json!({"spec": {"overrides": {"ladder": {"uhd": true}}}});
+    assert_eq!(api.send(Method::PATCH, "/channels/vtv1", &[], Some(patch)).await.status, 200);
+    let overview = api.get("/status").await.body;
+    assert_eq!(overview["channels"]["by_severity"]["indeterminate"], 2, "{overview}");
+    assert_eq!((&overview["uhd"]["declared"], &overview["uhd"]["unknown"]), (&json!(1), &json!(1)));
+    let probes = overview["probes"].as_array().unwrap();
+    assert_eq!((probes.len(), &probes[0]["alive"]), (2, &json!(false)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_are_applied_as_json_on_behalf_of_an_owner() {
+    let api = Api::start().await;
+    api.fill().await;
+    let probe = |name: &str| json!({"apiVersion": "ottwatch/v1", "kind": "Probe", "metadata": {"name": name}});
+    let apply = |query: &'static str, body: Value, headers: &'static [(&'static str, &'static str)]| {
+        let api = &api;
+        async move { api.send(Method::POST, &format!("/config:apply{query}"), headers, Some(body)).await }
+    };
+    let done = apply("?owner=git", json!([probe("a"), probe("b")]), &[]).await;
+    assert_eq!((done.status, &done.body["plan"]["create"]), (200, &json!(["Probe/a", "Probe/b"])), "{}", done.body);
+    assert_eq!(api.get("/probes/a").await.body["managed_by"], "git");
+    assert_eq!(apply("?prune=true", json!([probe("a")]), &[]).await.status, 400, "whose?");
+    let stale = apply("?owner=git", json!([probe("c")]), &[("If-Match", "\"1\"")]).await;
+    assert_eq!((stale.status, stale.etag), (412, done.etag));
+    let done = apply("?owner=git&prune=true", json!([probe("a")]), &[]).await;
+    assert_eq!(done.body["plan"]["delete"], json!(["Probe/b"]), "what nobody or others own stays: {}", done.body);
+    let other = apply("?owner=other", json!([probe("a")]), &[]).await;
+    assert_eq!((other.status, &other.body["errors"][0]["code"]), (422, &json!("other-owner")));
+    let wrong = apply("", json!({"kind": "Probe", "metadata": {"name": 5}}), &[]).await;
+    assert_eq!(wrong.status, 422, "{}", wrong.body);
+
+    // What is exported changes nothing when it is applied, and tells no secret.
+    let export = api.client.get(format!("{}/config", api.base)).bearer_auth("test").send().await.unwrap();
+    let tag = export.headers()["etag"].to_str().unwrap().to_owned();
+    let text = export.text().await.unwrap();
+    assert!(!text.contains("geheim") && text.contains("managed-by: git"), "{text}");
+    let request = api.client.post(format!("{}/config:apply", api.base)).bearer_auth("test");
+    let request = request.header("Content-Type", "application/yaml").header("If-Match", &tag).body(text);
+    let same: Value = request.send().await.unwrap().json().await.unwrap();
+    for part in ["create", "update", "delete"] {
+        assert_eq!(same["plan"][part], json!([]), "{same}");
+    }
+    assert!(api.store.load_config().await.unwrap().objects.iter().any(|o| o.spec.to_string().contains("geheim")));
+}

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
 use ow_config::{Owner, SourceFile};
 use ow_domain::Slug;
+use ow_domain::access::Principal;
 use ow_domain::config::ConfigKind;
 use serde::Serialize;
 use serde_json::Value;
@@ -16,8 +16,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::Shared;
-use crate::apply::{ApplyError, apply_documents};
-use crate::http::{Caller, ErrorItem, Problem, Query, TextBody};
+use crate::apply::{ApplyError, apply_read};
+use crate::http::{Caller, ETag, ErrorItem, IfMatch, Problem, Query, Tagged, TextBody, body};
 use crate::publish::reconcile_config;
 
 pub fn routes() -> OpenApiRouter<Arc<Shared>> {
@@ -58,7 +58,7 @@ struct FieldChange {
     after: String,
 }
 
-/// Applies YAML documents: all of them or nothing.
+/// Applies documents, YAML or JSON (one, or a list of them): all of them or nothing.
 #[utoipa::path(
     post, path = "/api/v1/config:apply", operation_id = "applyConfig",
     params(
@@ -66,8 +66,9 @@ struct FieldChange {
         ("owner" = Option<String>, Query, description = "On whose behalf: written into the label managed-by of each object.", example = "git"),
         ("prune" = Option<bool>, Query, description = "Delete the owner's objects that are not described. Those of others stay."),
         ("take_over" = Option<bool>, Query, description = "Take objects that another owner looks after."),
+        ("If-Match" = Option<String>, Header, description = "ETag of the configuration as a whole; what is stale is refused (412)."),
     ),
-    request_body(content((String = "application/yaml"), (String = "text/yaml"), (String = "application/x-yaml"), (String = "text/plain"))),
+    request_body(content((String = "application/yaml"), (Value = "application/json"), (String = "text/yaml"), (String = "application/x-yaml"), (String = "text/plain"))),
     responses(
         (status = 200, description = "What was, or would be, changed.", body = Done),
         (status = 409, description = "The configuration is being changed by others."),
@@ -77,9 +78,11 @@ struct FieldChange {
 async fn apply(
     State(shared): State<Arc<Shared>>,
     Caller(principal): Caller,
+    (if_match, headers): (IfMatch, HeaderMap),
     mut query: Query,
     TextBody(text): TextBody,
-) -> Result<Json<Done>, Problem> {
+) -> Result<Tagged<Done>, Problem> {
+    refuse_scoped(&principal)?;
     let (dry_run, prune, take_over) = (query.flag("dry_run"), query.flag("prune"), query.flag("take_over"));
     let name: Option<Slug> = query.value("owner", "a name of a-z, 0-9 and '-'");
     if name.is_none() && (prune || take_over) {
@@ -91,32 +94,64 @@ async fn apply(
     }
     query.finish()?;
     let owner = name.map(|name| Owner { name, prune, take_over });
-    let files = [SourceFile { name: "body".into(), text }];
+    let is_json =
+        headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
+    let documents = if is_json {
+        let body: Value = body::json(text.as_bytes())?;
+        ow_config::read_json("body", &body.as_array().cloned().unwrap_or_else(|| vec![body]))
+    } else {
+        ow_config::read(&[SourceFile { name: "body".into(), text }])
+    };
+    let documents = documents.map_err(|problems| refused(ApplyError::Invalid(problems)))?;
+    if if_match != IfMatch::Absent {
+        let now = shared.store.load_config().await.map_err(|error| Problem::unavailable(&error))?.revision;
+        if_match.check(now)?;
+    }
     let by = principal.changed_by("api");
     let applied =
-        apply_documents(&shared.store, &files, owner.as_ref(), (!dry_run).then_some(&by)).await.map_err(refused)?;
+        apply_read(&shared.store, &documents, owner.as_ref(), (!dry_run).then_some(&by)).await.map_err(refused)?;
     if !dry_run && !applied.plan.is_empty() {
         // The keeper does it anyway; doing it now means that the answer is the truth.
         if let Err(error) = reconcile_config(&shared.store, &shared.bus).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "applied, but not published yet");
         }
     }
-    Ok(Json(Done { dry_run, revision: applied.revision, plan: applied.plan.to_json() }))
+    let body = Done { dry_run, revision: applied.revision, plan: applied.plan.to_json() };
+    Ok(Tagged { revision: applied.revision, body })
 }
 
-/// The stored configuration as YAML documents, in a stable order.
+/// Who sees some channels only does not handle the configuration as a whole.
+fn refuse_scoped(principal: &Principal) -> Result<(), Problem> {
+    match principal.label_scope {
+        None => Ok(()),
+        Some(_) => Err(Problem::forbidden("outside-scope", "it is about more channels than those that you may see")),
+    }
+}
+
+/// The stored configuration as YAML documents, in a stable order. In place of secrets stands a mark, which keeps what
+/// is stored when it is applied here.
 #[utoipa::path(
     get, path = "/api/v1/config", operation_id = "exportConfig",
     params(("kind" = Option<String>, Query, description = "Only these kinds, separated by commas.")),
     responses((status = 200, description = "Documents.", body = String, content_type = "application/yaml")),
     extensions(("x-permission" = json!("config.write"))),
 )]
-async fn export(State(shared): State<Arc<Shared>>, mut query: Query) -> Result<impl IntoResponse, Problem> {
-    let kinds: Vec<ConfigKind> = query.list("kind", "Channel, Template, Receiver, Route or Probe");
+async fn export(
+    State(shared): State<Arc<Shared>>,
+    Caller(principal): Caller,
+    mut query: Query,
+) -> Result<impl IntoResponse, Problem> {
+    refuse_scoped(&principal)?;
+    let kinds: Vec<ConfigKind> = query.list("kind", "a kind such as Channel");
     query.finish()?;
-    let mut objects = shared.store.load_config().await.map_err(|error| Problem::unavailable(&error))?.objects;
-    objects.retain(|object| kinds.is_empty() || kinds.contains(&object.kind));
-    Ok(([(header::CONTENT_TYPE, "application/yaml")], ow_config::export(&objects)))
+    let snapshot = shared.store.load_config().await.map_err(|error| Problem::unavailable(&error))?;
+    let wanted = snapshot.objects.into_iter().filter(|object| kinds.is_empty() || kinds.contains(&object.kind));
+    let objects: Vec<_> = wanted.map(ow_config::without_secrets).collect();
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("application/yaml")),
+        (header::ETAG, ETag(snapshot.revision).into()),
+    ];
+    Ok((headers, ow_config::export(&objects)))
 }
 
 fn refused(error: ApplyError) -> Problem {

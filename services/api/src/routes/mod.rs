@@ -2,9 +2,11 @@
 
 pub mod alarms;
 mod audit;
+mod checks;
 mod config;
 mod dead_letters;
 mod deliveries;
+mod enrolment;
 mod events;
 mod evidence;
 mod health;
@@ -12,6 +14,7 @@ mod manifests;
 mod me;
 mod meta;
 mod objects;
+mod overview;
 mod roles;
 mod session;
 mod tokens;
@@ -47,6 +50,9 @@ fn resources() -> OpenApiRouter<Arc<Shared>> {
         .merge(session::routes())
         .merge(tokens::routes())
         .merge(users::routes())
+        .merge(overview::routes())
+        .merge(checks::routes())
+        .merge(enrolment::routes())
 }
 
 /// The description of `/api/v1` for programs.

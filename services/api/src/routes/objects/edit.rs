@@ -229,7 +229,14 @@ pub fn fill_in(kind: ConfigKind, spec: &mut Value, stored: Option<&ConfigObject>
     }
 }
 
-/// Reads what is stored, asks `change` for what shall be (`None`: nothing), and makes it so.
+/// What a change left.
+pub struct Changed {
+    /// With its revision of now; of a dry run with that of what is stored.
+    pub object: ConfigObject,
+    pub is_new: bool,
+}
+
+/// [`change`], answered with the object.
 pub async fn edit(
     shared: &Shared,
     principal: &Principal,
@@ -237,8 +244,24 @@ pub async fn edit(
     name: &Slug,
     precondition: &Precondition,
     dry_run: bool,
-    change: impl Fn(Option<&ConfigObject>) -> Result<Option<Document>, Problem>,
+    wanted: impl Fn(Option<&ConfigObject>) -> Result<Option<Document>, Problem>,
 ) -> Result<Response, Problem> {
+    match change(shared, principal, kind, name, precondition, dry_run, wanted).await? {
+        Some(changed) => answer(shared, principal, changed.object, changed.is_new, dry_run).await,
+        None => Ok(StatusCode::NO_CONTENT.into_response()),
+    }
+}
+
+/// Reads what is stored, asks `wanted` for what shall be (`None`: nothing), and makes it so. `None`: it is gone.
+pub async fn change(
+    shared: &Shared,
+    principal: &Principal,
+    kind: ConfigKind,
+    name: &Slug,
+    precondition: &Precondition,
+    dry_run: bool,
+    wanted: impl Fn(Option<&ConfigObject>) -> Result<Option<Document>, Problem>,
+) -> Result<Option<Changed>, Problem> {
     let by = principal.changed_by("api");
     let mut attempt = 1;
     loop {
@@ -247,7 +270,7 @@ pub async fn edit(
         if stored.is_some_and(|stored| kind == ConfigKind::Channel && !principal.sees(&stored.labels)) {
             return Err(not_found(kind, name.as_str()));
         }
-        let document = change(stored)?;
+        let document = wanted(stored)?;
         refuse_outside_scope(principal, kind, document.as_ref().map(|d| &d.object), &snapshot.objects)?;
         precondition.check(stored, principal)?;
         let (puts, deletes) = match document {
@@ -256,7 +279,7 @@ pub async fn edit(
         };
         let plan = ow_config::plan_edits(&snapshot.objects, &puts, &deletes).map_err(|p| refused(&p))?;
         let is_new = !plan.create.is_empty();
-        let wanted = plan.create.first().or(plan.update.first().map(|u| &u.object)).or(stored).cloned();
+        let object = plan.create.first().or(plan.update.first().map(|u| &u.object)).or(stored).cloned();
         let is_gone = !plan.delete.is_empty();
         let revision = if dry_run || plan.is_empty() {
             stored.map_or(0, |stored| stored.revision)
@@ -271,10 +294,10 @@ pub async fn edit(
             }
         };
         if is_gone {
-            return Ok(StatusCode::NO_CONTENT.into_response());
+            return Ok(None);
         }
-        let Some(object) = wanted else { return Err(not_found(kind, name.as_str())) };
-        return answer(shared, principal, ConfigObject { revision, ..object }, is_new, dry_run).await;
+        let object = object.ok_or_else(|| not_found(kind, name.as_str()))?;
+        return Ok(Some(Changed { object: ConfigObject { revision, ..object }, is_new }));
     }
 }
 

@@ -6,6 +6,7 @@ mod bulk;
 mod document;
 mod edit;
 mod kinds;
+mod parts;
 mod read;
 mod shown;
 
@@ -18,10 +19,11 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::Shared;
 
 pub use document::add_schemas;
+pub use shown::{now, problem_of_store, severity};
 
-/// The routes of all kinds.
+/// The routes of all kinds, and of parts of channels and templates.
 pub fn routes() -> OpenApiRouter<Arc<Shared>> {
-    ConfigKind::ALL.into_iter().fold(OpenApiRouter::default(), |router, kind| router.merge(of(kind)))
+    ConfigKind::ALL.into_iter().fold(parts::routes(), |router, kind| router.merge(of(kind)))
 }
 
 fn of(kind: ConfigKind) -> OpenApiRouter<Arc<Shared>> {
