@@ -445,18 +445,18 @@ async fn a_probe_drains_and_has_a_token() {
     assert_eq!((drained.status, &drained.body["spec"]["drain"]), (200, &json!(true)));
     assert_eq!(api.get("/channels/vtv1/policy").await.body["probes"], json!(["hcm-2"]));
     assert_eq!(api.names("/probes?drain=true").await, "hcm-1");
-    let made = api.send(Method::POST, "/probes/hcm-1/enrolment", &[], None).await;
+    let made = api.send(Method::POST, "/probes/hcm-1:enrol", &[], None).await;
     assert_eq!(made.status, 201, "{}", made.body);
     let token = made.body["token"].as_str().unwrap().to_owned();
     assert!(token.starts_with("ow_probe_") && token.len() > 50);
     let read = api.get("/probes/hcm-1").await.body;
     assert_eq!(read["enrolled"]["created_by"], "installation");
     assert!(!read.to_string().contains(&token));
-    let again = api.send(Method::POST, "/probes/hcm-1/enrolment", &[], None).await;
+    let again = api.send(Method::POST, "/probes/hcm-1:enrol", &[], None).await;
     assert_ne!(again.body["token"], token.as_str());
-    assert_eq!(api.send(Method::POST, "/probes/none/enrolment", &[], None).await.status, 404);
-    assert_eq!(api.send(Method::DELETE, "/probes/hcm-1/enrolment", &[], None).await.status, 204);
-    assert_eq!(api.send(Method::DELETE, "/probes/hcm-1/enrolment", &[], None).await.status, 404);
+    assert_eq!(api.send(Method::POST, "/probes/none:enrol", &[], None).await.status, 404);
+    assert_eq!(api.send(Method::POST, "/probes/hcm-1:revoke", &[], None).await.status, 204);
+    assert_eq!(api.send(Method::POST, "/probes/hcm-1:revoke", &[], None).await.status, 404);
     assert_eq!(api.get("/probes/hcm-1").await.body["enrolled"], Value::Null);
 }
 

@@ -1,4 +1,4 @@
-//! `/api/v1/probes/{name}/enrolment`: the token of a probe.
+//! `/api/v1/probes/{name}:enrol` and `:revoke`: the token of a probe.
 //!
 //! The token says which probe it is, and is kept as a hash only. It opens nothing on the bus: probes connect to NATS
 //! with what their own configuration says, and the permissions there are those of the NATS server.
@@ -23,7 +23,7 @@ use crate::Shared;
 use crate::http::{Caller, Problem, Query};
 
 pub fn routes() -> OpenApiRouter<Arc<Shared>> {
-    OpenApiRouter::default().routes(routes!(enrol, revoke))
+    OpenApiRouter::default().routes(routes!(enrol)).routes(routes!(revoke))
 }
 
 /// The token, told this once.
@@ -37,7 +37,7 @@ struct Enrolled {
 
 /// Give a probe a token of its own, in place of the one it may have. It is told once and kept as a hash.
 #[utoipa::path(
-    post, path = "/api/v1/probes/{name}/enrolment", operation_id = "enrolProbe",
+    post, path = "/api/v1/probes/{name}/!enrol", operation_id = "enrolProbe",
     params(("name" = String, Path, description = "Of the probe.")),
     responses((status = 201, description = "The token.", body = Enrolled)),
     extensions(("x-permission" = json!("probes.manage"))),
@@ -60,7 +60,7 @@ async fn enrol(
 
 /// Take the token of a probe away.
 #[utoipa::path(
-    delete, path = "/api/v1/probes/{name}/enrolment", operation_id = "revokeProbe",
+    post, path = "/api/v1/probes/{name}/!revoke", operation_id = "revokeProbe",
     params(("name" = String, Path, description = "Of the probe.")),
     responses((status = 204, description = "It has none any more.")),
     extensions(("x-permission" = json!("probes.manage"))),
