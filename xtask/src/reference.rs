@@ -16,13 +16,19 @@ const SECTIONS: &[(&str, &str, &str, &str)] = &[
         "services/ottwatch/src/settings.rs",
         "PostgresSettings",
     ),
+    (
+        "secrets",
+        "api, notifier and fetchers: the keys that secrets of the configuration are sealed with.",
+        "services/ottwatch/src/settings.rs",
+        "SecretsSettings",
+    ),
     ("scheduler", "", "services/scheduler/src/lib.rs", "SchedulerConfig"),
     ("fetcher", "", "services/fetcher/src/config.rs", "FetcherConfig"),
     ("validator", "", "services/validator/src/lib.rs", "ValidatorConfig"),
     ("alert-router", "", "services/alert-router/src/lib.rs", "Config"),
     ("notifier", "", "services/notifier/src/lib.rs", "Config"),
     ("recorder", "", "services/recorder/src/lib.rs", "Config"),
-    ("api", "", "services/api/src/config.rs", "ApiConfig"),
+    ("api", "", "services/api/src/config.rs services/api/src/access/config.rs", "ApiConfig"),
 ];
 
 const HEAD: &str = "\

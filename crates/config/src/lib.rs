@@ -40,4 +40,4 @@ pub use quiet::{group_scope, maintenance, silences};
 pub use refs::loose_names;
 pub use routing::routes;
 pub use schema::MAX_PROBLEMS;
-pub use secrets::{HIDDEN, without_secrets};
+pub use secrets::{HIDDEN, SEALED, VALUE, replace_secrets, without_secrets};

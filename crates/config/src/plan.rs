@@ -310,7 +310,11 @@ fn differ(field: &str, old: Option<&Value>, new: Option<&Value>, out: &mut Vec<F
             }
         }
         _ => {
-            let secret = field.contains(".headers");
+            let is_sealed = |value: Option<&Value>| {
+                let text = value.and_then(Value::as_str).unwrap_or_default();
+                text.starts_with(secrets::VALUE) || text.starts_with(secrets::SEALED)
+            };
+            let secret = field.contains(".headers") || is_sealed(old) || is_sealed(new);
             let shown = |value: Option<&Value>| match value {
                 None => String::new(),
                 Some(_) if secret => "(hidden)".to_owned(),
@@ -332,6 +336,7 @@ fn without_headers(value: &Value) -> Value {
                 .collect(),
         ),
         Value::Array(items) => Value::Array(items.iter().map(without_headers).collect()),
+        Value::String(text) if text.starts_with(secrets::VALUE) || text.starts_with(secrets::SEALED) => HIDDEN.into(),
         other => other.clone(),
     }
 }

@@ -42,6 +42,14 @@ impl Path {
         path
     }
 
+    /// Name of the field that it ends with.
+    pub fn last_key(&self) -> Option<&str> {
+        self.0.iter().rev().find_map(|step| match step {
+            Step::Key(key) => Some(key.as_str()),
+            Step::Index(_) => None,
+        })
+    }
+
     /// RFC 6901: `/spec/streams/0/url`.
     pub fn pointer(&self) -> String {
         self.0

@@ -11,6 +11,42 @@ use crate::schema::Shape;
 
 /// Stands for a value that is not shown.
 pub const HIDDEN: &str = "(hidden)";
+/// What a place of a secret begins with when it is the secret itself, to be sealed: `value:correct horse`.
+pub const VALUE: &str = "value:";
+/// What a sealed value begins with.
+pub const SEALED: &str = "sealed:";
+
+/// Whether a text at a field that names the place of a secret is the secret, or stands for it.
+fn is_value(text: &Value) -> bool {
+    text.as_str().is_some_and(|text| text.starts_with(VALUE) || text.starts_with(SEALED) || text == HIDDEN)
+}
+
+/// Whether a field of the stored form names the place of a secret (`password_file`).
+fn is_place(stored: &str) -> bool {
+    stored.ends_with("_file") && stored != "ca_file"
+}
+
+/// Calls `each` with the field (the last part of its path as it is stored, or the name of a header), text and stored
+/// text of every secret that is written as a value; what it gives takes the place of the text.
+pub fn replace_secrets<E>(
+    object: &mut ConfigObject,
+    stored: Option<&ConfigObject>,
+    mut each: impl FnMut(&str, &str, Option<&str>) -> Result<Option<String>, E>,
+) -> Result<(), E> {
+    let mut failed = None;
+    let root = Path::default().key("spec");
+    let stored = stored.map_or(&Value::Null, |stored| &stored.spec);
+    each_secret(kinds::spec_of(object.kind), &mut object.spec, stored, &root, &mut |value, stored, path| {
+        let field = path.last_key().unwrap_or_default();
+        let Some(text) = value.as_str().filter(|text| *text != HIDDEN) else { return };
+        match each(field, text, stored.as_str()) {
+            Ok(Some(text)) => *value = text.into(),
+            Ok(None) => {}
+            Err(error) => failed = Some(error),
+        }
+    });
+    failed.map_or(Ok(()), Err)
+}
 
 /// The object with the mark in place of every secret.
 #[must_use]
@@ -57,7 +93,7 @@ fn each_secret(
             for field in fields {
                 let Some(inner) = map.get_mut(field.stored) else { continue };
                 let (stored, path) = (stored.get(field.stored).unwrap_or(&Value::Null), path.key(field.name));
-                if field.secret {
+                if field.secret || is_place(field.stored) && is_value(inner) {
                     each_text(inner, stored, &path, each);
                 } else {
                     each_secret(&field.shape, inner, stored, &path, each);

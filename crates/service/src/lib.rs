@@ -5,6 +5,7 @@
 pub mod config;
 pub mod exit;
 pub mod ops;
+pub mod sealing;
 pub mod shutdown;
 pub mod telemetry;
 pub mod units;

@@ -4,6 +4,8 @@ use ow_config::{Document, Owner, Plan, Problem, SourceFile};
 use ow_domain::config::ChangedBy;
 use ow_store::{Store, StoreError};
 
+use crate::sealing::seal_documents;
+
 /// Somebody else changed the configuration while we planned; then the plan is made anew, so often at most.
 const ATTEMPTS: usize = 5;
 
@@ -22,6 +24,8 @@ pub enum ApplyError {
     Invalid(Vec<Problem>),
     #[error("the documents describe nothing")]
     Empty,
+    #[error("a secret cannot be sealed")]
+    Seal(#[from] ow_service::sealing::SealError),
     #[error("the configuration could not be read or written")]
     Store(#[from] StoreError),
 }
@@ -50,7 +54,8 @@ pub(crate) async fn apply_read(
     let mut attempt = 1;
     loop {
         let snapshot = store.load_config().await?;
-        let plan = ow_config::plan(&snapshot.objects, documents, owner).map_err(ApplyError::Invalid)?;
+        let documents = seal_documents(documents, &snapshot.objects)?;
+        let plan = ow_config::plan(&snapshot.objects, &documents, owner).map_err(ApplyError::Invalid)?;
         let Some(by) = by.filter(|_| !plan.is_empty()) else {
             return Ok(Applied { plan, revision: snapshot.revision });
         };

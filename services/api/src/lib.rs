@@ -17,6 +17,7 @@ mod metrics;
 mod operate;
 mod publish;
 mod routes;
+mod sealing;
 mod status;
 
 use std::net::SocketAddr;
@@ -31,10 +32,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use access::Anonymous;
+pub use access::secret::{hash as hash_secret, random as random_secret};
 pub use apply::{Applied, ApplyError, apply_documents};
 pub use config::{ApiConfig, TlsConfig};
 pub use publish::{ReconcileError, Report, reconcile_config};
-pub use routes::openapi;
+pub use routes::{is_user_name, openapi};
+pub use sealing::reseal;
 
 use crate::access::{Access, TokenHash};
 use crate::http::permission::Table;

@@ -45,7 +45,8 @@ impl Receivers {
                 .map(Arc::new)
                 .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
         };
-        let table: Table = rows.into_iter().map(|row| (row.name, read(&row.spec))).collect();
+        let placed = |row: &ow_store::deliveries::ReceiverRow| crate::secret::placed(&row.name, &row.spec);
+        let table: Table = rows.into_iter().map(|row| (row.name.clone(), read(&placed(&row)))).collect();
         for (name, spec) in &table {
             if let Err(reason) = spec {
                 tracing::warn!(receiver = name, reason, "a receiver's settings cannot be used");

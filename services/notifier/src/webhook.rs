@@ -12,7 +12,7 @@ use sha2::Sha256;
 
 use crate::error::{FailureKind, SendError};
 use crate::http::{HttpClients, body_of, check_literal, retry_after, shown, transport_error};
-use crate::secret::{Env, resolve};
+use crate::secret::{Env, is_reference, resolve};
 use crate::text::{Words, deep_link, one_line};
 
 /// One request.
@@ -91,7 +91,7 @@ impl Webhooks {
             request = request.header("webhook-signature", sign(&secret, &rendered.id, timestamp, &body)?);
         }
         for (name, value) in &spec.headers {
-            let value = match value.starts_with("env:") {
+            let value = match is_reference(value) {
                 true => resolve(&format!("headers.{name}"), &SecretRef(value.clone()), &self.env).await?,
                 false => Secret::new(value.as_str()),
             };

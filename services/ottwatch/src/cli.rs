@@ -66,6 +66,16 @@ pub enum Command {
         #[command(subcommand)]
         command: AlarmsCommand,
     },
+    /// People who may sign in, on the database itself: the first administrator comes by this.
+    User {
+        #[command(subcommand)]
+        command: UserCommand,
+    },
+    /// The keys that secrets of the configuration are sealed with.
+    Secrets {
+        #[command(subcommand)]
+        command: SecretsCommand,
+    },
     /// Look for everything that ottwatch needs and say what is missing.
     Doctor(ConnectArgs),
     /// Serve endless live HLS and DASH channels, with faults on demand.
@@ -361,6 +371,58 @@ pub enum Output {
     Json,
     Ndjson,
     Junit,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub enum UserCommand {
+    /// Make a user, and print the one-time code by which they set a password.
+    Create(UserCreateArgs),
+    /// Print a new one-time code for a user who is there: a forgotten password.
+    Invite(UserInviteArgs),
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Examples:
+  ottwatch user create thu --role admin
+  ottwatch user create sport-noc --role operator --label-scope 'group=sport|news'")]
+pub struct UserCreateArgs {
+    /// What they sign in with.
+    pub name: String,
+    /// viewer, operator, engineer or admin.
+    #[arg(long, default_value = "admin")]
+    pub role: ow_domain::access::Role,
+    #[arg(long)]
+    pub display_name: Option<String>,
+    /// Channels that they see, by labels; without it all.
+    #[arg(long)]
+    pub label_scope: Option<String>,
+    #[command(flatten)]
+    pub connect: ConnectArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct UserInviteArgs {
+    pub name: String,
+    #[command(flatten)]
+    pub connect: ConnectArgs,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub enum SecretsCommand {
+    /// Make a new key and seal every secret anew with it.
+    RotateKey(RotateArgs),
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct RotateArgs {
+    /// Key file; default `secrets.key` in the home.
+    #[arg(long, env = "OTTWATCH_SECRETS__KEY_FILE")]
+    pub key_file: Option<PathBuf>,
+    /// Take the older keys out of the file afterwards.
+    #[arg(long)]
+    pub drop_old: bool,
+    #[command(flatten)]
+    pub connect: ConnectArgs,
 }
 
 /// Where the servers are.

@@ -157,7 +157,9 @@ pub async fn export(store: &Store, kind: Option<&str>) -> Exit {
         Ok(snapshot) => {
             let mut objects = snapshot.objects;
             objects.retain(|object| kind.is_none_or(|kind| object.kind == kind));
-            let _ = io::stdout().lock().write_all(ow_config::export(&objects).as_bytes());
+            let _ = io::stdout().lock().write_all(
+                ow_config::export(&objects.into_iter().map(ow_config::without_secrets).collect::<Vec<_>>()).as_bytes(),
+            );
             Exit::Ok
         }
         Err(error) => refused(&ApplyError::Store(error)),
@@ -194,6 +196,10 @@ fn refused(error: &ApplyError) -> Exit {
         }
         ApplyError::Empty => {
             eprintln!("the files describe nothing; nothing was changed");
+            Exit::Config
+        }
+        ApplyError::Seal(error) => {
+            eprintln!("nothing was changed: a secret cannot be sealed: {error}");
             Exit::Config
         }
         ApplyError::Store(StoreError::Conflict { .. }) => {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::services::Service;
-use crate::settings::{NatsSettings, PostgresSettings};
+use crate::settings::{NatsSettings, PostgresSettings, SecretsSettings};
 
 /// Prints one JSON object: `files` (path in the tree to text) and `sections` (section of the site file to its defaults).
 pub fn main() -> Result<Exit> {
@@ -27,6 +27,7 @@ fn document() -> Result<Value> {
     files.insert("schemas/mib/OTTWATCH-MIB.txt".to_owned(), mib.into());
     let mut sections = Map::new();
     sections.insert("nats".to_owned(), defaults::<NatsSettings>()?);
+    sections.insert("secrets".to_owned(), defaults::<SecretsSettings>()?);
     sections.insert("postgres".to_owned(), defaults::<PostgresSettings>()?);
     for service in Service::ALL {
         let defaults = match service {

@@ -1,5 +1,6 @@
 //! `ottwatch`: the one binary. A subcommand per service, `up` for all of them, and the command-line client.
 
+mod access_cmd;
 mod alarms;
 mod capture;
 mod check;
@@ -26,7 +27,8 @@ use ow_bus::Bus;
 use ow_service::{Exit, telemetry};
 use ow_store::{Store, StoreConfig};
 
-use cli::{AlarmsCommand, Cli, Command, ConnectArgs, LogFormat, ManifestCommand, SnmpCommand, TemplateCommand};
+use cli::{AlarmsCommand, Cli, Command, ConnectArgs, LogFormat, ManifestCommand, SecretsCommand, SnmpCommand};
+use cli::{TemplateCommand, UserCommand};
 use config_cmd::ApplyOptions;
 use services::Service;
 
@@ -103,6 +105,11 @@ async fn run(command: Command) -> Result<Exit> {
         Command::Diff(args) => Ok(config_cmd::diff(&open_store(&args.connect)?, &args.files, None).await),
         Command::Tail(args) => tail::main(&args).await,
         Command::Alarms { command: AlarmsCommand::Ls(args) } => alarms::ls(&args).await,
+        Command::User { command } => match command {
+            UserCommand::Create(args) => access_cmd::create_user(&open_store(&args.connect)?, &args).await,
+            UserCommand::Invite(args) => access_cmd::invite_user(&open_store(&args.connect)?, &args).await,
+        },
+        Command::Secrets { command: SecretsCommand::RotateKey(args) } => access_cmd::rotate_key(&args).await,
         Command::Doctor(args) => Ok(doctor::main(&args).await),
         Command::Origin(args) => origin_cmd::main(&args).await,
         Command::Snmp { command: SnmpCommand::Mib { base_oid } } => Ok(print_mib(base_oid.as_deref())),
@@ -113,6 +120,7 @@ async fn run(command: Command) -> Result<Exit> {
 }
 
 fn open_store(connect: &ConnectArgs) -> Result<Store> {
+    access_cmd::install_keys_of(connect)?;
     Store::open(StoreConfig::new(runfile::postgres(connect)?)).context("cannot use PostgreSQL")
 }
 

@@ -169,6 +169,13 @@ pub async fn watch_bus(bus: Bus, health: Health, stop: CancellationToken) {
 
 async fn serve(service: Service, settings: Settings, site: &Site, ops_listen: SocketAddr) -> Result<()> {
     let stop = shutdown::on_signals().context("cannot listen for signals")?;
+    match &site.secrets.key_file {
+        Some(path) => crate::access_cmd::install_keys(path)?,
+        None if matches!(service, Service::Api | Service::Notifier | Service::Fetcher) => {
+            tracing::info!("secrets.key_file is not set: secrets of the configuration are not sealed");
+        }
+        None => {}
+    }
     let ops = Ops::default();
     // Outlives the service, so that the end can be watched.
     let ops_stop = CancellationToken::new();

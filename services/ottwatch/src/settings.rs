@@ -66,12 +66,22 @@ impl Default for PostgresSettings {
     }
 }
 
+/// `[secrets]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SecretsSettings {
+    /// File with the keys that secrets of the configuration are sealed with; made at the first start. The same on every
+    /// machine that runs api, notifier or a fetcher. Without it such values are refused, and headers stored as they are.
+    pub key_file: Option<PathBuf>,
+}
+
 /// A read site file and the environment.
 #[derive(Debug, Clone)]
 pub struct Site {
     file: (toml::Table, String),
     pub nats: NatsSettings,
     pub postgres: PostgresSettings,
+    pub secrets: SecretsSettings,
 }
 
 impl Site {
@@ -87,7 +97,11 @@ impl Site {
             problems.extend(p.0);
             PostgresSettings::default()
         });
-        let site = Self { file, nats, postgres };
+        let secrets = config::load("secrets", &file, std::env::vars()).unwrap_or_else(|p| {
+            problems.extend(p.0);
+            SecretsSettings::default()
+        });
+        let site = Self { file, nats, postgres, secrets };
         let mut read = Vec::new();
         for &service in services {
             match Settings::read(service, &site) {
@@ -131,7 +145,7 @@ impl Site {
 
 /// A section that nobody reads is a misspelt one.
 fn unknown_sections(file: &(toml::Table, String)) -> Vec<Problem> {
-    let mut known = vec!["nats", "postgres"];
+    let mut known = vec!["nats", "postgres", "secrets"];
     known.extend(Service::ALL.map(Service::name));
     let unknown = file.0.iter().filter(|(name, _)| !known.contains(&name.as_str()));
     unknown

@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::access_cmd;
 use crate::cli::{TailOutput, UpArgs};
 use crate::config_cmd::{self, ApplyOptions};
 use crate::runfile::RunFile;
@@ -60,6 +61,8 @@ pub async fn main(args: &UpArgs) -> Exit {
 
 async fn run(args: &UpArgs, site: &mut Site, settings: Vec<(Service, Settings)>) -> Result<Exit> {
     let stop = shutdown::on_signals().context("cannot listen for signals")?;
+    let keys = site.secrets.key_file.clone().unwrap_or_else(|| access_cmd::key_file(&args.home));
+    access_cmd::install_keys(&keys)?;
     let servers = start_servers(args, site).await?;
     let replica = replica_name();
     let bus = site.connect_bus(&format!("ottwatch/up/{replica}")).await?;

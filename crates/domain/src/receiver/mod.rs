@@ -36,13 +36,20 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Where a secret is: a file (`/run/secrets/slack-token`) or an environment variable of the notifier
-/// (`env:SLACK_TOKEN`). The secret itself is never part of a setting.
+/// Where a secret is: a file (`/run/secrets/slack-token`), an environment variable of the notifier (`env:SLACK_TOKEN`),
+/// or a value that is sealed with the keys of the installation (`sealed:...`; written as `value:...`).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct SecretRef(pub String);
 
 impl SecretRef {
+    /// Whether it is a value, sealed or about to be.
+    pub fn is_value(&self) -> bool {
+        self.0.starts_with("sealed:")
+            || self.0.starts_with("sealed@")
+            || self.0.strip_prefix("value:").is_some_and(|value| !value.trim().is_empty())
+    }
+
     /// Name of the environment variable, if it is one.
     pub fn env_name(&self) -> Option<&str> {
         self.0.strip_prefix("env:")

@@ -206,7 +206,7 @@ fn validate_webhook(s: &WebhookSpec, p: &mut Vec<Problem>) {
 }
 
 fn check_secret(p: &mut Vec<Problem>, field: &str, secret: Option<&SecretRef>, example: &str) {
-    let Some(secret) = secret else { return };
+    let Some(secret) = secret.filter(|secret| !secret.is_value() && secret.0 != "(hidden)") else { return };
     let reason = match secret.env_name() {
         Some(name)
             if name.is_empty()
@@ -216,7 +216,7 @@ fn check_secret(p: &mut Vec<Problem>, field: &str, secret: Option<&SecretRef>, e
             "names no environment variable"
         }
         None if !secret.0.starts_with('/') || secret.0.contains(['\n', '\0']) => {
-            "is neither an absolute path nor env:NAME (a secret itself has no place here)"
+            "is neither an absolute path nor env:NAME nor value:SECRET"
         }
         _ => return,
     };

@@ -24,6 +24,7 @@ pub fn redacted(value: Value) -> Value {
                 .collect(),
         ),
         Value::Array(items) => Value::Array(items.into_iter().map(redacted).collect()),
+        Value::String(text) if text.starts_with("sealed:") || text.starts_with("value:") => HIDDEN.into(),
         other => other,
     }
 }
@@ -51,7 +52,7 @@ mod tests {
         let spec = json!({
             "streams": [{"url": "http://o/x.m3u8", "headers": {"Authorization": "Bearer geheim"}}],
             "bot_token": "geheim", "password": {"file": "/etc/ottwatch/smtp"}, "tokenParams": ["t"],
-            "community": "geheim", "nested": [{"password": "geheim", "n": 1}],
+            "community": "geheim", "token_file": "value:geheim", "secret_file": "sealed:1:a:1:geheim", "nested": [{"password": "geheim", "n": 1}],
         });
         let out = redacted(spec);
         assert!(!out.to_string().contains("geheim"), "{out}");

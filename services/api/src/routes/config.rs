@@ -171,6 +171,7 @@ fn refused(error: ApplyError) -> Problem {
             invalid("invalid-documents", detail).with(items.collect())
         }
         ApplyError::Empty => invalid("no-documents", "the body describes nothing; nothing was changed".into()),
+        ApplyError::Seal(error) => Problem::conflict("cannot-seal", format!("a secret cannot be sealed: {error}")),
         ApplyError::Store(ow_store::StoreError::Conflict { .. }) => Problem::conflict(
             "conflict",
             "the configuration is being changed by others; nothing was changed, try again",

@@ -12,6 +12,7 @@ use ow_domain::job::{FetchJob, StreamJob};
 use ow_domain::{Span, Time};
 use ow_hls::Variables;
 use ow_media::{Decryptor, InitFacts, SegmentParser};
+use ow_service::sealing;
 use ow_timeline::dash::{TimeSource, early_retry};
 use tokio::sync::{Semaphore, mpsc, watch};
 use url::Url;
@@ -447,7 +448,7 @@ fn request(job: &FetchJob, ask: &Ask<'_>, limits: Limits) -> Request {
     Request {
         url: ask.url.clone(),
         kind: ask.object,
-        headers: headers(ask),
+        headers: opened(job, headers(ask)),
         etag: ask.etag.clone(),
         range: ask.range,
         limits,
@@ -463,6 +464,26 @@ fn headers(ask: &Ask<'_>) -> Arc<[(String, String)]> {
         return headers.clone().into();
     }
     headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("origin")).cloned().collect()
+}
+
+/// Headers with sealed values opened. One that does not open is left out: the origin then says what it thinks of that.
+fn opened(job: &FetchJob, headers: Arc<[(String, String)]>) -> Arc<[(String, String)]> {
+    if !headers.iter().any(|(_, value)| value.starts_with(sealing::PREFIX)) {
+        return headers;
+    }
+    let open = |(name, value): &(String, String)| {
+        if !value.starts_with(sealing::PREFIX) {
+            return Some((name.clone(), value.clone()));
+        }
+        match sealing::open(&sealing::place("Channel", job.channel.as_str(), name), value) {
+            Ok(secret) => Some((name.clone(), secret.reveal().to_owned())),
+            Err(error) => {
+                tracing::warn!(channel = %job.channel, header = name, %error, "a sealed header cannot be opened");
+                None
+            }
+        }
+    };
+    headers.iter().filter_map(open).collect()
 }
 
 fn origin(url: &str) -> String {

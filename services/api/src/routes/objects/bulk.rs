@@ -118,7 +118,9 @@ pub async fn bulk(
         };
         let mut revision = snapshot.revision;
         if !dry_run && !tried.changes.is_empty() {
-            revision = match shared.store.apply_config(&tried.changes, &by).await {
+            let sealed = crate::sealing::seal_changes(tried.changes.clone());
+            let sealed = sealed.map_err(|error| super::edit::problem_of_seal(&error))?;
+            revision = match shared.store.apply_config(&sealed, &by).await {
                 Ok(revision) => revision,
                 Err(StoreError::Conflict { .. }) if attempt < ATTEMPTS => {
                     attempt += 1;

@@ -274,7 +274,10 @@ pub async fn change(
         refuse_outside_scope(principal, kind, document.as_ref().map(|d| &d.object), &snapshot.objects)?;
         precondition.check(stored, principal)?;
         let (puts, deletes) = match document {
-            Some(document) => (vec![document], Vec::new()),
+            Some(document) => {
+                let sealed = crate::sealing::seal_documents(&[document], &snapshot.objects);
+                (sealed.map_err(|error| problem_of_seal(&error))?, Vec::new())
+            }
             None => (Vec::new(), vec![(kind, name.clone())]),
         };
         let plan = ow_config::plan_edits(&snapshot.objects, &puts, &deletes).map_err(|p| refused(&p))?;
@@ -299,6 +302,12 @@ pub async fn change(
         let object = object.ok_or_else(|| not_found(kind, name.as_str()))?;
         return Ok(Some(Changed { object: ConfigObject { revision, ..object }, is_new }));
     }
+}
+
+/// A secret could not be sealed.
+pub fn problem_of_seal(error: &ow_service::sealing::SealError) -> Problem {
+    let detail = format!("a secret cannot be sealed: {error}; name its place instead (a file or env:NAME)");
+    Problem::conflict("cannot-seal", detail)
 }
 
 async fn answer(
