@@ -9,7 +9,6 @@ mod access;
 mod apply;
 mod config;
 mod events;
-#[allow(dead_code, unused_imports, reason = "the framework is complete before its routes are")]
 mod http;
 mod keep;
 pub mod manifests;

@@ -135,6 +135,11 @@ impl FromRequestParts<Arc<Shared>> for Client {
     }
 }
 
+/// Where a request comes from, also behind a proxy that is trusted.
+pub fn address(shared: &Shared, parts: &Parts) -> IpAddr {
+    client::address(parts, &shared.access.trusted_proxies)
+}
+
 /// Who sent a request. A wrong token is refused, also where nobody need be known: it is a mistake.
 pub async fn authenticate(shared: &Shared, parts: &Parts) -> Result<Principal, Problem> {
     if let Some(authorization) = parts.headers.get(header::AUTHORIZATION) {

@@ -104,7 +104,7 @@ async fn around(State(shared): State<Arc<Shared>>, request: Request, next: Next)
         *response.body_mut() = Body::empty();
     }
     let headers = response.headers_mut();
-    headers::secure(headers, shared.is_tls);
+    headers::secure(headers, shared.is_tls || shared.access.secure);
     headers::cross_origin(&shared.cors_origins, &method, &asked, headers);
     if let Ok(id) = HeaderValue::from_str(&id) {
         headers.insert(X_REQUEST_ID, id);

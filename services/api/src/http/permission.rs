@@ -5,11 +5,10 @@
 //! refused.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::extract::{ConnectInfo, FromRequestParts, MatchedPath, RawPathParams, Request, State};
+use axum::extract::{FromRequestParts, MatchedPath, RawPathParams, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use axum::middleware::Next;
@@ -234,6 +233,7 @@ async fn admit(
     request: Request,
 ) -> Result<(Request, Option<Left>), Problem> {
     let (mut parts, body) = request.into_parts();
+    let address = access::address(shared, &parts).to_string();
     let take = |who: &str| shared.limiter.as_ref().map(|limiter| limiter.take(who, Instant::now())).transpose();
     let principal = match access::authenticate(shared, &parts).await {
         Ok(principal) => principal,
@@ -241,11 +241,11 @@ async fn admit(
         Err(_) if operation.permission == Permission::Public => Principal::anonymous(None),
         Err(problem) => {
             // Whoever guesses tokens is slowed down.
-            take(&address(&parts))?;
+            take(&address)?;
             return Err(problem);
         }
     };
-    let left = if principal.is_known() { take(&principal.actor)? } else { take(&address(&parts))? };
+    let left = if principal.is_known() { take(&principal.actor)? } else { take(&address)? };
     permit(&principal, operation.permission)?;
     // No stored thing has a name that is no text.
     let names = RawPathParams::from_request_parts(&mut parts, &()).await;
@@ -262,12 +262,6 @@ async fn admit(
     parts.extensions.insert(principal);
     parts.extensions.insert(operation.clone());
     Ok((Request::from_parts(parts, body), left))
-}
-
-/// Where the connection comes from.
-fn address(parts: &Parts) -> String {
-    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-    peer.map(|ConnectInfo(peer)| peer.ip().to_string()).unwrap_or_default()
 }
 
 fn permit(principal: &Principal, permission: Permission) -> Result<(), Problem> {
