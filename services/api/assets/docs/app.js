@@ -81,7 +81,8 @@ function parametersOf(operation) {
 }
 
 function answersOf(operation) {
-  return Object.entries(operation.responses || {}).map(([status, answer]) => {
+  return Object.entries(operation.responses || {}).map(([status, given]) => {
+    const answer = resolve(given);
     const content = Object.entries(answer.content || {}).map(([kind, { schema }]) =>
       make("pre", {}, kind + "\n" + shape(schema, 3, "")));
     const isProblem = answer.content && answer.content["application/problem+json"];

@@ -43,6 +43,10 @@ pub fn complete(from_routes: OpenApi) -> Value {
         "token": {"type": "http", "scheme": "bearer", "description": "A token of a person or of the installation."},
         "session": {"type": "apiKey", "in": "cookie", "name": "ottwatch_session", "description": "Signed in by browser."},
     });
+    for (status, description) in REFUSALS {
+        document["components"]["responses"][format!("Refused{status}")] =
+            json!({"description": description, "content": problem()});
+    }
     add(&mut document, "Problem", Problem::schema());
     add(&mut document, "ErrorItem", ErrorItem::schema());
     crate::routes::add_schemas(&mut document);
@@ -58,6 +62,27 @@ fn add(document: &mut Value, name: &str, schema: impl serde::Serialize) {
 fn tag_of(path: &str) -> &str {
     let resource = path.trim_start_matches("/api/").trim_start_matches("v1/");
     resource.split(['/', ':']).next().unwrap_or_default()
+}
+
+/// How operations refuse, and why.
+const REFUSALS: &[(u16, &str)] = &[
+    (400, "The request makes no sense: unknown or wrong parameters, no JSON."),
+    (401, "Who asks is not known."),
+    (403, "Who asks may not do this."),
+    (404, "There is no such thing, or it is not to be seen."),
+    (406, "No answer in a form that is accepted."),
+    (409, "It does not fit what is there, or the same key is being worked on."),
+    (412, "It was changed in between; the ETag of now is in the header."),
+    (413, "The body is too large."),
+    (415, "The body is of an unknown type."),
+    (422, "The body is readable and not valid; every wrong part is told."),
+    (428, "The header If-Match is missing."),
+    (429, "Too many requests; again after Retry-After seconds."),
+    (503, "PostgreSQL or NATS does not answer; try again."),
+];
+
+fn problem() -> Value {
+    json!({PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}})
 }
 
 /// What holds for all operations of a kind.
@@ -89,34 +114,30 @@ fn complete_operation(method: &str, path: &str, operation: &mut Value) {
         parameters.iter().any(|p| p["in"] == place && name.is_none_or(|name| p["name"] == name))
     };
     let has_precondition = has("header", Some("If-Match"));
-    let refusals = [
-        // Query parameters are strict, so that also a request without any may be wrong.
-        (400, "The request makes no sense: unknown or wrong parameters, no JSON.", true),
-        (401, "Who asks is not known.", permission != Some(Permission::Public)),
-        (403, "Who asks may not do this.", permission != Some(Permission::Public)),
-        (404, "There is no such thing, or it is not to be seen.", has("path", None)),
-        (406, "No answer in a form that is accepted.", true),
-        (409, "It does not fit what is there, or the same key is being worked on.", takes_key),
-        (412, "It was changed in between; the ETag of now is in the header.", has_precondition),
-        (413, "The body is too large.", has_body),
-        (415, "The body is of an unknown type.", has_body),
-        (422, "The body is readable and not valid; every wrong part is told.", has_body || takes_key),
-        (428, "The header If-Match is missing.", has_precondition && matches!(method, "put" | "delete")),
-        (429, "Too many requests; again after Retry-After seconds.", true),
-        (503, "PostgreSQL or NATS does not answer; try again.", true),
-    ];
-    let problem = json!({PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}});
+    let is_public = permission == Some(Permission::Public);
+    let applies = |status: u16| match status {
+        401 | 403 => !is_public,
+        404 => has("path", None),
+        409 => takes_key,
+        412 => has_precondition,
+        413 | 415 => has_body,
+        422 => has_body || takes_key,
+        428 => has_precondition && matches!(method, "put" | "delete"),
+        // Query parameters are strict, so that also a request without any may be wrong (400).
+        _ => true,
+    };
+    let problem = problem();
     if !operation["responses"].is_object() {
         operation["responses"] = Value::Object(Map::new());
     }
     if let Some(responses) = operation["responses"].as_object_mut() {
-        for (status, description, _) in refusals.into_iter().filter(|(_, _, applies)| *applies) {
-            let answer = json!({"description": description, "content": problem});
+        for (status, _) in REFUSALS.iter().filter(|(status, _)| applies(*status)) {
+            let answer = json!({"$ref": format!("#/components/responses/Refused{status}")});
             responses.entry(status.to_string()).or_insert(answer);
         }
         // Refusals that a route itself names are problems, too.
         for (status, answer) in responses.iter_mut().filter(|(status, _)| status.starts_with(['4', '5'])) {
-            if answer["content"].is_null() {
+            if answer["content"].is_null() && answer["$ref"].is_null() {
                 answer["content"] = problem.clone();
             }
             debug_assert!(status.len() == 3, "{path}: {status}");

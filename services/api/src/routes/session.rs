@@ -248,9 +248,14 @@ async fn begin_oidc(State(shared): State<Arc<Shared>>, query: Query) -> Result<R
 #[utoipa::path(
     get, path = "/api/v1/session/oidc/callback", operation_id = "finishOidc",
     params(
-        ("state" = Option<String>, Query), ("code" = Option<String>, Query), ("iss" = Option<String>, Query),
-        ("session_state" = Option<String>, Query), ("scope" = Option<String>, Query),
-        ("error" = Option<String>, Query), ("error_description" = Option<String>, Query), ("error_uri" = Option<String>, Query),
+        ("state" = Option<String>, Query, description = "What the sign-in was begun with."),
+        ("code" = Option<String>, Query, description = "For the tokens of the provider."),
+        ("iss" = Option<String>, Query, description = "The provider, if it says so."),
+        ("session_state" = Option<String>, Query, description = "Of the provider; not used."),
+        ("scope" = Option<String>, Query, description = "Of the provider; not used."),
+        ("error" = Option<String>, Query, description = "Why the provider refused."),
+        ("error_description" = Option<String>, Query, description = "The same for people."),
+        ("error_uri" = Option<String>, Query, description = "Of the provider; not used."),
     ),
     responses(
         (status = 200, description = "Signed in; the page leads on.", body = String, content_type = "text/html"),
