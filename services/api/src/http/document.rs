@@ -113,11 +113,11 @@ fn complete_operation(method: &str, path: &str, operation: &mut Value) {
     let has = |place: &str, name: Option<&str>| {
         parameters.iter().any(|p| p["in"] == place && name.is_none_or(|name| p["name"] == name))
     };
-    let has_precondition = has("header", Some("If-Match"));
+    let (has_precondition, has_name) = (has("header", Some("If-Match")), has("path", None));
     let is_public = permission == Some(Permission::Public);
     let applies = |status: u16| match status {
         401 | 403 => !is_public,
-        404 => has("path", None),
+        404 => has_name,
         409 => takes_key,
         412 => has_precondition,
         413 | 415 => has_body,

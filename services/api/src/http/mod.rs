@@ -36,7 +36,7 @@ pub use etag::{ETag, IfMatch, Tagged};
 pub use page::{Page, PageParams};
 pub use permission::Caller;
 pub use problem::{ErrorItem, Problem};
-pub use query::{Query, Sort};
+pub use query::Query;
 
 use crate::Shared;
 

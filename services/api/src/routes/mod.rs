@@ -85,6 +85,8 @@ mod tests {
         let mut found = BTreeSet::new();
         for (id, path) in by_id("): ", paths) {
             let methods = allowed[&id].split(',').filter(|method| *method != "HEAD");
+            // Actions on one thing have a form of their own inside of the router.
+            let path = path.replace("/!", ":");
             found.extend(methods.map(|method| (path.clone(), method.to_owned())));
         }
         found
@@ -135,7 +137,7 @@ mod tests {
             assert_eq!(in_path, wanted, "{name}: parameters of the path");
             for parameter in parameters {
                 let about = parameter["description"].as_str().unwrap_or_default();
-                assert!(parameter["in"] == "path" || !about.is_empty(), "{name}: {} says nothing", parameter["name"]);
+                assert!(parameter["in"] != "query" || !about.is_empty(), "{name}: {} says nothing", parameter["name"]);
             }
         }
         assert_eq!(document["openapi"], "3.1.0");
