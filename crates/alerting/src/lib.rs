@@ -14,6 +14,7 @@
 //! suppression. What a [`Silence`] or a [`Maintenance`] covers, and when, is in [`silence`], [`window`] and
 //! [`recurrence`]; those in force at one instant are [`Mutes`]. Start reading at [`step`], then [`routing`].
 
+pub mod explain;
 pub mod glob;
 pub mod matcher;
 mod mute;
@@ -26,6 +27,7 @@ mod state;
 mod step;
 pub mod window;
 
+pub use explain::Explanation;
 pub use matcher::{Matcher, MatcherError};
 pub use mute::{Mute, Mutes};
 pub use operate::{MAX_ACK, MAX_SHELF, Order, Refused, operate};

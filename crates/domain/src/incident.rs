@@ -114,6 +114,9 @@ impl Notice {
     }
 }
 
+/// [`Notice::check`] of a message that tests a receiver. Its number belongs to no incident.
+pub const TEST_CHECK: &str = "ottwatch-test";
+
 /// Which receiver module delivers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -165,6 +168,11 @@ pub struct NotifyJob {
 }
 
 impl NotifyJob {
+    /// It tests the receiver: tried once, and no dead letter when it fails.
+    pub fn is_test(&self) -> bool {
+        self.notice.check == TEST_CHECK
+    }
+
     /// `INC-7/2/noc-slack`: one delivery is made at most once per key.
     pub fn idempotency_key(&self) -> String {
         format!("{}/{}/{}", self.notice.number, self.notice.revision, self.receiver)

@@ -501,3 +501,79 @@ async fn events_go_on_when_nats_comes_back() {
     }
     api.stop().await;
 }
+
+const ROUTES: &str = "
+{apiVersion: ottwatch/v1, kind: Receiver, metadata: {name: noc}, spec: {type: webhook, url: 'http://127.0.0.1:9/'}}
+---
+{apiVersion: ottwatch/v1, kind: Receiver, metadata: {name: boss}, spec: {type: webhook, url: 'http://127.0.0.1:9/', minSeverity: critical}}
+---
+{apiVersion: ottwatch/v1, kind: Route, metadata: {name: sport}, spec: {order: 1, match: ['label.group=sport'], receivers: [noc, boss]}}
+---
+{apiVersion: ottwatch/v1, kind: Route, metadata: {name: rest}, spec: {order: 2, receivers: [boss]}}
+---
+{apiVersion: ottwatch/v1, kind: Silence, metadata: {name: works}, spec: {matchers: ['channel=vtv9'], startsAt: 2026-01-01T00:00:00Z, endsAt: 2026-12-31T00:00:00Z, comment: x}}
+";
+
+/// Does what a notifier does, without sending anything.
+#[derive(Clone)]
+struct Notifier(Store);
+
+impl ow_bus::Handler<NotifyJob> for Notifier {
+    async fn handle(&self, delivered: ow_bus::Delivered<NotifyJob>) -> ow_bus::Outcome {
+        use ow_domain::incident::{Delivery, DeliveryOutcome};
+        let job = &delivered.message;
+        assert!(job.is_test());
+        self.0.delivery_begin(job, "x", Duration::from_secs(5)).await.unwrap();
+        let sending = self.0.delivery_sending(job).await.unwrap();
+        let good = job.receiver.as_str() == "noc";
+        let delivery = Delivery {
+            receiver: job.receiver.clone(),
+            kind: job.kind,
+            number: job.notice.number,
+            revision: job.notice.revision,
+            change: job.notice.change,
+            outcome: if good { DeliveryOutcome::Delivered } else { DeliveryOutcome::Failed },
+            attempts: sending.attempts,
+            at: job.notice.at,
+            detail: format!("{} {}", job.notice.change, job.notice.severity),
+        };
+        self.0.delivery_end(&delivery, &Default::default(), "x").await.unwrap();
+        ow_bus::Outcome::Done
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn routes_explain_themselves_and_receivers_are_tested() {
+    let api = Api::start().await;
+    let request = api.client.post(format!("{}/api/v1/config:apply", api.base)).bearer_auth("test").body(ROUTES);
+    assert_eq!(request.send().await.unwrap().status(), 200);
+    let number = api.raise("vtv3", "sport", &[("a", Major)]).await[0];
+    let (status, found) = api.get(&format!("/api/v1/routes:explain?alarm={number}")).await;
+    assert_eq!((status, &found["would_tell"], &found["was_told"]), (200, &json!(["noc"]), &json!(["noc"])), "{found}");
+    assert_eq!(found["receivers"][1]["why_not"], "it hears from severity critical on");
+    assert_eq!((&found["routes"][1]["reached"], &found["routes"][1]["matches"]), (&json!(false), &json!(true)));
+    let asked = json!({"channel": "vtv1", "severity": "critical"});
+    let (_, found) = api.post("/api/v1/routes:explain", asked).await;
+    assert_eq!((&found["would_tell"], &found["routes"][0]["matches"]), (&json!(["boss"]), &json!(false)));
+    let asked = json!({"channel": "vtv9", "severity": "critical", "labels": {"group": "sport"}});
+    let (_, found) = api.post("/api/v1/routes:explain", asked).await;
+    assert_eq!((&found["would_tell"], &found["suppressed_by"][0]["by"]), (&json!([]), &json!("works")));
+    for (body, status) in
+        [(json!({}), 422), (json!({"channel": "vtv1", "protocol": "rtmp"}), 422), (json!({"alarm": "INC-99"}), 404)]
+    {
+        assert_eq!(api.post("/api/v1/routes:explain", body.clone()).await.0, status, "{body}");
+    }
+    assert_eq!(api.get("/api/v1/routes:explain").await.0, 400);
+
+    let (bus, handler) = (api.bus.clone(), std::sync::Arc::new(Notifier(api.store.clone())));
+    let spec = ow_bus::ConsumerSpec::notifier(ReceiverKind::Webhook, 1);
+    let notifier = tokio::spawn(async move { bus.consume(spec, handler, CancellationToken::new()).await });
+    for (receiver, result, detail) in [("noc", "delivered", "raise warning"), ("boss", "failed", "raise critical")] {
+        let (status, answer) = api.post(&format!("/api/v1/receivers/{receiver}:test"), json!({})).await;
+        assert_eq!((status, &answer["result"], &answer["detail"]), (200, &json!(result), &json!(detail)), "{answer}");
+        assert_ne!(answer["id"], number.to_string());
+    }
+    assert_eq!(api.post("/api/v1/receivers/nobody:test", json!({})).await.0, 404);
+    notifier.abort();
+    api.stop().await;
+}

@@ -93,6 +93,7 @@ fn facts(notice: &Notice, words: &Words) -> Vec<(&'static str, String)> {
         }
         _ => words.severity_name(severity).to_owned(),
     };
+    add(words.changed, &words.operation(notice).unwrap_or_default());
     add(words.channel, &notice.channel_name);
     add(words.severity, &shown);
     add(words.what, &notice.title);
@@ -107,6 +108,7 @@ fn facts(notice: &Notice, words: &Words) -> Vec<(&'static str, String)> {
         add(words.cleared, &format!("{}{reason}", utc(over)));
         add(words.duration, &duration(over.since(notice.raised_at)));
     }
+    add(words.in_hand, notice.ack.as_ref().map_or("", |ack| ack.by.as_str()));
     add(words.probe, notice.probe.as_ref().map_or("", |p| p.as_str()));
     add(words.packager, notice.packager.as_deref().unwrap_or_default());
     add(words.region, notice.region.as_deref().unwrap_or_default());

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use ow_domain::incident::{ChangeKind, IncidentNumber, Notice};
+use ow_domain::operation::{Ack, Operation, OperationKind};
 use ow_domain::verdict::Subject;
 use ow_domain::{ChannelId, ProbeId, Severity, Time};
 
@@ -65,6 +66,20 @@ pub fn clear() -> Notice {
         message: "segments are coming again".into(),
         cleared_at: Some(at),
         at,
+        ..raise()
+    }
+}
+
+/// The same alarm, taken in hand.
+pub fn acked() -> Notice {
+    let (at, until) = (time("2026-11-22T09:43:00Z"), Some(time("2026-11-22T10:43:00Z")));
+    let note = Some("gọi packager-07".to_owned());
+    Notice {
+        revision: 3,
+        change: ChangeKind::Update,
+        at,
+        operation: Some(Operation { kind: OperationKind::Ack, by: "user:lan".into(), note: note.clone(), until }),
+        ack: Some(Ack { by: "user:lan".into(), at, note, until }),
         ..raise()
     }
 }

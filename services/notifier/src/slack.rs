@@ -58,6 +58,7 @@ fn root(notice: &Notice, words: &Words, link: &str) -> Value {
         field(words.limit, &notice.limit);
     }
     field(words.subject, &notice.subject.to_string());
+    field(words.in_hand, notice.ack.as_ref().filter(|_| !clear).map_or("", |ack| ack.by.as_str()));
     field(words.packager, notice.packager.as_deref().unwrap_or_default());
     field(words.region, notice.region.as_deref().unwrap_or_default());
     field(words.probe, notice.probe.as_ref().map_or("", |p| p.as_str()));
@@ -99,6 +100,9 @@ fn fallback(notice: &Notice, words: &Words) -> String {
 fn reply(notice: &Notice, words: &Words) -> Value {
     let now = words.severity_name(notice.severity);
     let (line, broadcast) = match (notice.change, notice.previous_severity) {
+        (ChangeKind::Raise | ChangeKind::Update, None) if notice.operation.is_some() => {
+            (words.operation(notice).unwrap_or_default(), false)
+        }
         (ChangeKind::Clear, _) => {
             let over = notice.cleared_at.unwrap_or(notice.at);
             let reason =
@@ -172,6 +176,7 @@ mod tests {
         insta::assert_snapshot!("slack_raise", show(render(&sample::raise(), &spec, url)));
         insta::assert_snapshot!("slack_update", show(render(&sample::update(), &spec, url)));
         insta::assert_snapshot!("slack_clear", show(render(&sample::clear(), &spec, url)));
+        insta::assert_snapshot!("slack_ack", show(render(&sample::acked(), &spec, url)));
         spec.language = Language::Vi;
         insta::assert_snapshot!("slack_update_vi", show(render(&sample::update(), &spec, url)));
     }

@@ -2,6 +2,7 @@
 //! language. Pure.
 
 use ow_domain::incident::{ChangeKind, Notice};
+use ow_domain::operation::OperationKind;
 use ow_domain::receiver::Language;
 use ow_domain::{Severity, Span, Time};
 
@@ -169,6 +170,10 @@ pub struct Words {
     pub channel_removed: &'static str,
     pub subject_removed: &'static str,
     pub footer: &'static str,
+    pub in_hand: &'static str,
+    pub until: &'static str,
+    /// Acknowledged, given back, noted, shelved, taken from the shelf, hidden, no longer hidden.
+    operations: [&'static str; 7],
     severities: [&'static str; 6],
 }
 
@@ -199,6 +204,17 @@ static EN: Words = Words {
     channel_removed: "the channel is no longer watched",
     subject_removed: "the stream or rendition is gone",
     footer: "Sent by ottwatch. Later messages of this incident join this thread.",
+    in_hand: "In hand",
+    until: "until",
+    operations: [
+        "acknowledged by",
+        "acknowledgement taken back by",
+        "note of",
+        "shelved by",
+        "taken from the shelf by",
+        "silenced by",
+        "still so after",
+    ],
     severities: ["CLEARED", "INDETERMINATE", "WARNING", "MINOR", "MAJOR", "CRITICAL"],
 };
 
@@ -229,6 +245,17 @@ static VI: Words = Words {
     channel_removed: "kênh không còn được giám sát",
     subject_removed: "luồng hoặc rendition không còn",
     footer: "Gửi từ ottwatch. Các tin sau của sự cố này nằm trong cùng chuỗi thư.",
+    in_hand: "Người xử lý",
+    until: "đến",
+    operations: [
+        "đã nhận xử lý bởi",
+        "đã bỏ nhận xử lý bởi",
+        "ghi chú của",
+        "tạm gác bởi",
+        "bỏ tạm gác bởi",
+        "tạm im lặng bởi",
+        "vẫn còn sau",
+    ],
     severities: ["HẾT SỰ CỐ", "KHÔNG XÁC ĐỊNH", "CẢNH BÁO", "NHẸ", "NGHIÊM TRỌNG", "KHẨN CẤP"],
 };
 
@@ -249,6 +276,26 @@ impl Words {
             Severity::Major => 4,
             Severity::Critical => 5,
         }]
+    }
+
+    /// `acknowledged by lan until 2026-11-22 17:00:00 UTC: on it`; `None` when nobody did anything.
+    pub fn operation(&self, notice: &Notice) -> Option<String> {
+        let operation = notice.operation.as_ref()?;
+        let [ack, unack, note, shelve, unshelve, suppress, unsuppress] = self.operations;
+        let (verb, by, note) = match operation.kind {
+            OperationKind::Ack => (ack, operation.by.as_str(), operation.note.as_deref()),
+            OperationKind::Unack => (unack, operation.by.as_str(), operation.note.as_deref()),
+            OperationKind::Note => (note, operation.by.as_str(), operation.note.as_deref()),
+            OperationKind::Shelve => (shelve, operation.by.as_str(), operation.note.as_deref()),
+            OperationKind::Unshelve => (unshelve, operation.by.as_str(), operation.note.as_deref()),
+            OperationKind::Resolve => (self.forced, operation.by.as_str(), operation.note.as_deref()),
+            // Rules: what they are is in the note.
+            OperationKind::Suppress => (suppress, operation.note.as_deref().unwrap_or_default(), None),
+            OperationKind::Unsuppress => (unsuppress, operation.note.as_deref().unwrap_or_default(), None),
+        };
+        let until = operation.until.map(|until| format!(" {} {}", self.until, utc(until))).unwrap_or_default();
+        let note = note.filter(|n| !n.is_empty()).map(|note| format!(": {note}")).unwrap_or_default();
+        Some(one_line(&format!("{verb} {by}{until}{note}"), 1000))
     }
 
     /// Why it was cleared, when not because the checks pass again.
@@ -298,6 +345,26 @@ mod tests {
     #[test]
     fn ascii_keeps_vietnamese_readable() {
         assert_eq!(to_ascii("Danh sách phát không cập nhật – Đà Nẵng ▲"), "Danh sach phat khong cap nhat - Da Nang ?");
+    }
+
+    #[test]
+    fn what_somebody_did_is_one_line() {
+        use crate::sample::acked;
+        let (en, vi) = (Words::of(Language::En), Words::of(Language::Vi));
+        let line = "acknowledged by user:lan until 2026-11-22 10:43:00 UTC: gọi packager-07";
+        assert_eq!(en.operation(&acked()).as_deref(), Some(line));
+        assert!(vi.operation(&acked()).unwrap().starts_with("đã nhận xử lý bởi user:lan đến "));
+        assert_eq!(en.operation(&crate::sample::update()), None);
+        let mut over = acked();
+        if let Some(operation) = &mut over.operation {
+            *operation = ow_domain::operation::Operation {
+                kind: OperationKind::Unsuppress,
+                by: "ottwatch".into(),
+                note: Some("silence works".into()),
+                until: None,
+            };
+        }
+        assert_eq!(en.operation(&over).as_deref(), Some("still so after silence works"));
     }
 
     #[test]

@@ -377,6 +377,17 @@ impl Store {
         Ok(IncidentPage { incidents, next })
     }
 
+    /// A number that no incident has or will have.
+    pub async fn spare_incident_number(&self) -> Result<IncidentNumber, StoreError> {
+        let row = self
+            .client()
+            .await?
+            .query_one("SELECT nextval(pg_get_serial_sequence('incident', 'number'))", &[])
+            .await
+            .map_err(StoreError::query("to take a number"))?;
+        Ok(IncidentNumber(row.get(0)))
+    }
+
     /// How many there are, whatever `limit` and `after` say.
     pub async fn count_incidents(&self, filter: &IncidentFilter) -> Result<u64, StoreError> {
         let conditions = filter.conditions();

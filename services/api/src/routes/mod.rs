@@ -9,12 +9,14 @@ mod deliveries;
 mod enrolment;
 mod events;
 mod evidence;
+mod explain;
 mod health;
 mod manifests;
 mod me;
 mod meta;
 mod objects;
 mod overview;
+mod receiver_test;
 mod roles;
 mod session;
 mod tokens;
@@ -41,11 +43,13 @@ fn resources() -> OpenApiRouter<Arc<Shared>> {
         .merge(deliveries::routes())
         .merge(evidence::routes())
         .merge(events::routes())
+        .merge(explain::routes())
         .merge(health::routes())
         .merge(manifests::routes())
         .merge(me::routes())
         .merge(meta::routes())
         .merge(objects::routes())
+        .merge(receiver_test::routes())
         .merge(roles::routes())
         .merge(session::routes())
         .merge(tokens::routes())

@@ -38,12 +38,29 @@ pub struct Sent {
 
 /// `owAlarmState`.
 const ACTIVE: i32 = 1;
+const ACKNOWLEDGED: i32 = 2;
+const SUPPRESSED: i32 = 3;
 const CLEARED: i32 = 4;
+
+/// By the three axes, the last that hides it first.
+fn state(notice: &Notice) -> i32 {
+    match () {
+        () if notice.change == ChangeKind::Clear => CLEARED,
+        () if !notice.suppressed.is_empty() => SUPPRESSED,
+        () if notice.ack.is_some() => ACKNOWLEDGED,
+        () => ACTIVE,
+    }
+}
 
 /// The notification for a notice below `base_oid`.
 pub fn varbinds(notice: &Notice, spec: &SnmpSpec, base_oid: &[u32], public_url: &str, sent: Sent) -> Notification {
     let clear = notice.change == ChangeKind::Clear;
-    let trap = if clear { Trap::Clear } else { Trap::of(notice.severity) };
+    let trap = match notice.change {
+        ChangeKind::Clear => Trap::Clear,
+        // Somebody did something; the alarm is as it was.
+        ChangeKind::Update if notice.operation.is_some() => Trap::StateChange,
+        ChangeKind::Raise | ChangeKind::Update => Trap::of(notice.severity),
+    };
     let text = |text: &str| {
         let line = one_line(text, MAX_OCTETS);
         VarValue::text(&if spec.ascii { one_line(&to_ascii(&line), MAX_OCTETS) } else { line })
@@ -59,7 +76,7 @@ pub fn varbinds(notice: &Notice, spec: &SnmpSpec, base_oid: &[u32], public_url: 
         varbinds: vec![
             (at(column::ID), text(&notice.alarm_id())),
             (at(column::SEVERITY), VarValue::Integer(severity)),
-            (at(column::STATE), VarValue::Integer(if clear { CLEARED } else { ACTIVE })),
+            (at(column::STATE), VarValue::Integer(state(notice))),
             (at(column::CHANNEL), text(&notice.channel_name)),
             (at(column::CHECK), text(&notice.check)),
             (at(column::TEXT), text(&alarm_text(notice))),
@@ -192,6 +209,7 @@ mod tests {
         let all = [
             varbinds(&sample::raise(), &spec, &base, url, Sent { sequence: 7, resend: false }),
             varbinds(&sample::update(), &spec, &base, url, Sent { sequence: 8, resend: true }),
+            varbinds(&sample::acked(), &spec, &base, url, Sent { sequence: 9, resend: false }),
             varbinds(&sample::clear(), &spec, &base, url, Sent { sequence: 9, resend: false }),
             heartbeat("noc", 3, 60, 10, sample::raise().at, &base),
         ];

@@ -353,7 +353,7 @@ async fn events_of(
 }
 
 /// The incident, if there is one and it is to be seen.
-async fn find(shared: &Shared, principal: &Principal, text: &str) -> Result<IncidentRow, Problem> {
+pub async fn find(shared: &Shared, principal: &Principal, text: &str) -> Result<IncidentRow, Problem> {
     let unknown = || Problem::not_found("alarm", text);
     let number = number(text).ok_or_else(unknown)?;
     let row = shared.store.incident(number).await.map_err(|error| Problem::unavailable(&error))?;
