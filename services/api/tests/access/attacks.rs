@@ -213,13 +213,19 @@ async fn guessing_tells_nothing_and_takes_longer_and_longer() {
     let unknown = guess("nobody", "wrong wrong wrong", "192.0.2.1").await;
     assert_eq!((known.0, &known), (401, &unknown), "the same for an account that is not there");
     assert_eq!(guess("a\0b", "wrong", "192.0.2.1").await.0, 401);
-    for name in ["thu", "nobody"] {
-        for n in 0..4 {
-            assert_eq!(guess(name, "wrong", &format!("192.0.2.{n}")).await.0, 401, "{name} {n}");
+    for name in ["nobody", "thu"] {
+        // On a slow machine a wait may be over before the next guess; the later ones are longer.
+        let mut n_tried = 1_u32;
+        loop {
+            let (status, retry, _) = guess(name, "wrong", &format!("192.0.2.{n_tried}")).await;
+            if status == 429 && retry.is_some_and(|seconds| seconds >= 2) {
+                break;
+            }
+            assert!(status == 401 || status == 429, "{name}: {status}");
+            n_tried += u32::from(status == 401);
+            assert!(n_tried < 12, "{name}");
         }
-        let (status, retry, _) = guess(name, "wrong", "192.0.2.99").await;
-        assert_eq!(status, 429, "{name}");
-        assert!(retry.unwrap() >= 1);
+        assert!(n_tried >= 5, "{name}: {n_tried}");
     }
     let blocked = guess("thu", PASSWORD, "192.0.2.98").await;
     assert_eq!(blocked.0, 429, "also the right one has to wait");
@@ -229,7 +235,7 @@ async fn guessing_tells_nothing_and_takes_longer_and_longer() {
         n_tried += 1;
         assert!(n_tried < 40);
     }
-    assert_eq!(n_tried, 20);
+    assert!((20..=30).contains(&n_tried), "{n_tried}");
     assert_eq!(guess("other", "wrong", "198.51.100.8").await.0, 401, "others are not held up");
     let refused = api.admin(Method::GET, "/audit?action=sign-in-refused&limit=500", None).await.1;
     let names: std::collections::BTreeSet<_> =
