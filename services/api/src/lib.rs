@@ -5,8 +5,6 @@
 //! know how alarms come about. Start reading at [`run`]; each resource is a file in `routes`, what all of them share is
 //! `http`, who asks is `access`. The description for programs ([`openapi`]) is made from the routes.
 
-#![allow(clippy::result_large_err, reason = "a Problem is made once, when a request is refused, and moved a few times")]
-
 mod access;
 mod apply;
 mod config;
@@ -32,8 +30,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use access::Anonymous;
 pub use access::secret::{hash as hash_secret, random as random_secret};
+pub use access::{Anonymous, token_sha256};
 pub use apply::{Applied, ApplyError, apply_documents};
 pub use config::{ApiConfig, TlsConfig};
 pub use publish::{ReconcileError, Report, reconcile_config};

@@ -7,6 +7,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use ow_domain::Severity;
 use ow_service::HumanDuration;
 
+use crate::client::args::{
+    AlarmsCommand, ChannelsCommand, ContextCommand, ReceiverCommand, RouteCommand, SilencesCommand,
+};
 use crate::when::When;
 
 /// Watches live HLS and DASH channels at the packager and tells the NOC what is wrong.
@@ -61,11 +64,6 @@ pub enum Command {
     Diff(DiffArgs),
     /// Print messages of the bus as they come, e.g. `alert.>` or `verdict.>`.
     Tail(TailArgs),
-    /// Alarms.
-    Alarms {
-        #[command(subcommand)]
-        command: AlarmsCommand,
-    },
     /// People who may sign in, on the database itself: the first administrator comes by this.
     User {
         #[command(subcommand)]
@@ -76,6 +74,10 @@ pub enum Command {
         #[command(subcommand)]
         command: SecretsCommand,
     },
+    #[command(flatten)]
+    Client(ClientCommand),
+    /// Print the completion script of a shell, as in `ottwatch completion bash > /etc/bash_completion.d/ottwatch`.
+    Completion { shell: clap_complete::Shell },
     /// Look for everything that ottwatch needs and say what is missing.
     Doctor(ConnectArgs),
     /// Serve endless live HLS and DASH channels, with faults on demand.
@@ -107,6 +109,41 @@ pub enum Command {
     Recorder(ServiceArgs),
     /// Service: REST interface; compiles configuration into policies.
     Api(ServiceArgs),
+}
+
+/// What talks to the REST interface.
+#[derive(Debug, Subcommand)]
+pub enum ClientCommand {
+    /// Alarms: list, acknowledge, note, shelve, resolve.
+    Alarms {
+        #[command(subcommand)]
+        command: AlarmsCommand,
+    },
+    /// Channels: list, show, pause, resume.
+    Channels {
+        #[command(subcommand)]
+        command: ChannelsCommand,
+    },
+    /// Silences: list, add, end.
+    Silences {
+        #[command(subcommand)]
+        command: SilencesCommand,
+    },
+    /// Routes.
+    Route {
+        #[command(subcommand)]
+        command: RouteCommand,
+    },
+    /// Receivers.
+    Receiver {
+        #[command(subcommand)]
+        command: ReceiverCommand,
+    },
+    /// Installations by name, to be taken with --context.
+    Context {
+        #[command(subcommand)]
+        command: ContextCommand,
+    },
 }
 
 #[derive(Debug, Clone, Args)]
@@ -513,31 +550,6 @@ pub enum TailOutput {
     Json,
 }
 
-#[derive(Debug, Clone, Subcommand)]
-pub enum AlarmsCommand {
-    /// List alarms.
-    Ls(AlarmsLsArgs),
-}
-
-#[derive(Debug, Clone, Args)]
-#[command(after_help = "Example:
-  ottwatch alarms ls --state active --severity critical,major")]
-pub struct AlarmsLsArgs {
-    #[arg(long, value_enum, default_value = "active")]
-    pub state: AlarmState,
-    /// Comma-separated severities.
-    #[arg(long, value_delimiter = ',')]
-    pub severity: Vec<Severity>,
-    #[arg(long)]
-    pub channel: Option<String>,
-    #[arg(long, default_value_t = 100)]
-    pub limit: u32,
-    #[arg(short, long, value_enum, default_value = "text")]
-    pub output: TailOutput,
-    #[command(flatten)]
-    pub connect: ConnectArgs,
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum AlarmState {
     Active,
@@ -633,6 +645,14 @@ mod tests {
             "ottwatch manifest diff vtv3 -10m now -o json",
             "ottwatch manifest ls vtv3 --from -1h",
             "ottwatch alarms ls --severity critical,major --state all",
+            "ottwatch alarms ack 1042 --note called --until +2h --context prod",
+            "ottwatch channels ls --severity critical -q vtv --label group=sport",
+            "ottwatch channels pause vtv3 vtv4",
+            "ottwatch silences add channel=vtv3 --for 2h --comment swap",
+            "ottwatch route explain channel=vtv3 severity=critical",
+            "ottwatch receiver test noc-slack",
+            "ottwatch context add prod --url https://ottwatch.example.net --token-file t",
+            "ottwatch completion bash",
             "ottwatch alert-router --check-config",
         ] {
             Cli::try_parse_from(line.split(' ')).unwrap_or_else(|e| panic!("{line}: {e}"));

@@ -1,10 +1,11 @@
 //! `ottwatch`: the one binary. A subcommand per service, `up` for all of them, and the command-line client.
 
 mod access_cmd;
-mod alarms;
+mod admin_token;
 mod capture;
 mod check;
 mod cli;
+mod client;
 mod config_cmd;
 mod doctor;
 mod gen_docs;
@@ -27,7 +28,7 @@ use ow_bus::Bus;
 use ow_service::{Exit, telemetry};
 use ow_store::{Store, StoreConfig};
 
-use cli::{AlarmsCommand, Cli, Command, ConnectArgs, LogFormat, ManifestCommand, SecretsCommand, SnmpCommand};
+use cli::{Cli, Command, ConnectArgs, LogFormat, ManifestCommand, SecretsCommand, SnmpCommand};
 use cli::{TemplateCommand, UserCommand};
 use config_cmd::ApplyOptions;
 use services::Service;
@@ -104,12 +105,16 @@ async fn run(command: Command) -> Result<Exit> {
         Command::Export(args) => Ok(config_cmd::export(&open_store(&args.connect)?, args.kind.as_deref()).await),
         Command::Diff(args) => Ok(config_cmd::diff(&open_store(&args.connect)?, &args.files, None).await),
         Command::Tail(args) => tail::main(&args).await,
-        Command::Alarms { command: AlarmsCommand::Ls(args) } => alarms::ls(&args).await,
         Command::User { command } => match command {
             UserCommand::Create(args) => access_cmd::create_user(&open_store(&args.connect)?, &args).await,
             UserCommand::Invite(args) => access_cmd::invite_user(&open_store(&args.connect)?, &args).await,
         },
         Command::Secrets { command: SecretsCommand::RotateKey(args) } => access_cmd::rotate_key(&args).await,
+        Command::Client(command) => client::main(&command).await,
+        Command::Completion { shell } => {
+            client::print_completion(shell);
+            Ok(Exit::Ok)
+        }
         Command::Doctor(args) => Ok(doctor::main(&args).await),
         Command::Origin(args) => origin_cmd::main(&args).await,
         Command::Snmp { command: SnmpCommand::Mib { base_oid } } => Ok(print_mib(base_oid.as_deref())),

@@ -15,6 +15,9 @@ pub struct RunFile {
     pub postgres: String,
     /// Base URL of the REST interface.
     pub api: String,
+    /// File with the administrator's token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_token_file: Option<PathBuf>,
     /// Base URL of the demo packager, if it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
@@ -152,6 +155,7 @@ mod tests {
             nats: "nats://127.0.0.1:4".into(),
             postgres: "host=/x".into(),
             api: "http://127.0.0.1:8080".into(),
+            api_token_file: None,
             origin: None,
         };
         file.write(home.path()).unwrap();

@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::access_cmd;
+use crate::admin_token;
 use crate::cli::{TailOutput, UpArgs};
 use crate::config_cmd::{self, ApplyOptions};
 use crate::runfile::RunFile;
@@ -96,14 +97,17 @@ async fn run_services(
     }
     let listener = listen(args.listen).await?;
     let addr = listener.local_addr()?;
+    std::fs::create_dir_all(&args.home).with_context(|| format!("cannot make {}", args.home.display()))?;
+    let (admin_token, token_file) =
+        admin_token::of(&args.home).with_context(|| format!("cannot keep a token in {}", args.home.display()))?;
     let file = RunFile {
         pid: std::process::id(),
         nats: site.nats.url.clone(),
         postgres: site.postgres.dsn.clone(),
         api: format!("http://{addr}"),
+        api_token_file: Some(token_file),
         origin: origin.as_ref().map(|o| o.url("")),
     };
-    std::fs::create_dir_all(&args.home).with_context(|| format!("cannot make {}", args.home.display()))?;
     file.write(&args.home)?;
 
     let ops = Ops::default();
@@ -119,8 +123,11 @@ async fn run_services(
             (Settings::Api(config), Some(listener)) => {
                 let mut config = config.clone();
                 config.with_ops = true;
-                if config.token_sha256.is_empty() && addr.ip().is_loopback() {
-                    config.anonymous = ow_api::Anonymous::Viewer;
+                if config.token_sha256.is_empty() {
+                    config.token_sha256 = ow_api::token_sha256(admin_token.reveal());
+                    if addr.ip().is_loopback() {
+                        config.anonymous = ow_api::Anonymous::Viewer;
+                    }
                 }
                 let deps = ow_api::Deps { bus: bus.clone(), store: store.clone(), ops: ops.clone() };
                 tasks.spawn(async move {

@@ -1,4 +1,4 @@
-//! Times of the command line: an instant, `now`, or so long ago.
+//! Times of the command line: an instant, `now`, so long ago or in so long.
 
 use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -11,6 +11,7 @@ use ow_service::HumanDuration;
 pub enum When {
     At(Time),
     Ago(Duration),
+    In(Duration),
 }
 
 impl When {
@@ -18,6 +19,7 @@ impl When {
         match self {
             Self::At(time) => time,
             Self::Ago(ago) => now - Span::from_std(ago),
+            Self::In(time) => now + Span::from_std(time),
         }
     }
 }
@@ -29,12 +31,15 @@ impl FromStr for When {
         if text == "now" {
             return Ok(Self::Ago(Duration::ZERO));
         }
+        if let Some(later) = text.strip_prefix('+').and_then(|later| later.parse::<HumanDuration>().ok()) {
+            return Ok(Self::In(later.0));
+        }
         let ago = text.strip_prefix('-').and_then(|ago| ago.parse::<HumanDuration>().ok());
         match ago {
             Some(ago) => Ok(Self::Ago(ago.0)),
             None => Time::parse_rfc3339(text)
                 .map(Self::At)
-                .ok_or_else(|| "is no time; examples: 2026-11-22T09:41:07Z, -10m, now".to_owned()),
+                .ok_or_else(|| "is no time; examples: 2026-11-22T09:41:07Z, -10m, now, +2h".to_owned()),
         }
     }
 }
@@ -50,17 +55,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_instants_or_so_long_ago() {
+    fn times_are_instants_or_so_long_ago_or_ahead() {
         let now = Time::parse_rfc3339("2026-11-22T09:41:07Z").unwrap();
         for (text, expected) in [
             ("now", Some("2026-11-22T09:41:07Z")),
             ("-90s", Some("2026-11-22T09:39:37Z")),
             ("-2h", Some("2026-11-22T07:41:07Z")),
             ("2026-11-22T16:00:00+07:00", Some("2026-11-22T09:00:00Z")),
+            ("+2h", Some("2026-11-22T11:41:07Z")),
             ("2h", None),
             ("yesterday", None),
             ("", None),
             ("-", None),
+            ("+", None),
         ] {
             let read = text.parse::<When>().ok().map(|when| when.time(now));
             assert_eq!(read, expected.and_then(Time::parse_rfc3339), "{text}");

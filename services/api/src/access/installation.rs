@@ -16,6 +16,11 @@ impl std::fmt::Debug for TokenHash {
     }
 }
 
+/// What the setting `token_sha256` says for this token.
+pub fn token_sha256(token: &str) -> String {
+    Sha256::digest(token.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 impl TokenHash {
     /// Empty text: no token is set.
     pub fn parse(hex: &str) -> Result<Option<Self>, NotAHash> {
@@ -71,6 +76,7 @@ mod tests {
             assert_eq!(hash.admits(header), admitted, "{header:?}");
         }
         assert!(!format!("{hash:?}").contains("159"));
+        assert_eq!(token_sha256("test"), "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08");
         assert_eq!(TokenHash::parse(""), Ok(None));
         for bad in ["test", &"g".repeat(64), &"+1".repeat(32), &"đ".repeat(32)] {
             assert!(TokenHash::parse(bad).is_err(), "{bad}");

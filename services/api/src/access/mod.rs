@@ -27,7 +27,7 @@ use ow_store::{Store, StoreError};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
-pub use installation::TokenHash;
+pub use installation::{TokenHash, token_sha256};
 pub use sign_in::{SignedIn, begin_session, invite, sign_in, sign_out};
 
 use self::config::{Network, OidcConfig, PasswordConfig, SessionConfig};

@@ -1,6 +1,7 @@
 //! The binary as its users meet it: arguments in, output and exit code out.
 
 mod check;
+mod client;
 mod config;
 mod replay;
 mod support;

@@ -16,19 +16,19 @@ const START: Duration = Duration::from_secs(90);
 /// How soon a running installation takes a change.
 const TAKEN: Duration = Duration::from_secs(5);
 /// Until an alarm of the tests has passed its hold, on a busy machine.
-const RAISED: Duration = Duration::from_secs(60);
+pub const RAISED: Duration = Duration::from_secs(60);
 
 /// A running `ottwatch up`. Killed when dropped.
-struct Up {
+pub struct Up {
     child: Child,
-    home: PathBuf,
+    pub home: PathBuf,
     log: PathBuf,
-    api: String,
+    pub api: String,
 }
 
 impl Up {
     /// Starts and waits until it has told where its servers are.
-    async fn start(home: &Path, more: &[&str]) -> Self {
+    pub async fn start(home: &Path, more: &[&str]) -> Self {
         let log = home.with_extension("log");
         let file = std::fs::File::create(&log).unwrap();
         let mut command = ottwatch(&["up", "--home", text(home)]);
@@ -54,21 +54,21 @@ impl Up {
     }
 
     /// Runs a client of it.
-    async fn client(&self, args: &[&str]) -> Done {
+    pub async fn client(&self, args: &[&str]) -> Done {
         let mut all = args.to_vec();
         all.extend(["--home", text(&self.home)]);
         run(&all).await
     }
 
     /// Sends a signal and gives the exit code, `None` when the signal itself ended it.
-    async fn signal(&mut self, name: &str) -> Option<i32> {
+    pub async fn signal(&mut self, name: &str) -> Option<i32> {
         let pid = self.pid().to_string();
         assert!(tokio::process::Command::new("kill").args([name, &pid]).status().await.unwrap().success());
         tokio::time::timeout(Duration::from_secs(30), self.child.wait()).await.expect("it ends").unwrap().code()
     }
 }
 
-fn text(path: &Path) -> &str {
+pub fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
