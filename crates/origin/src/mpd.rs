@@ -163,10 +163,10 @@ impl View<'_> {
         let _ = writeln!(out, "  <Period id=\"{id}\" start=\"{}\">", duration(start_ms));
         let videos = (0..AUDIO).filter(|i| !missing(*i)).collect::<Vec<_>>();
         if !videos.is_empty() {
-            let _ = write!(
+            let _ = writeln!(
                 out,
                 "    <AdaptationSet id=\"1\" contentType=\"video\" mimeType=\"video/mp4\" segmentAlignment=\"true\" startWithSAP=\"1\" \
-                 frameRate=\"{}\" par=\"16:9\">\n",
+                 frameRate=\"{}\" par=\"16:9\">",
                 if zero { 0 } else { 25 }
             );
             self.protection(out);

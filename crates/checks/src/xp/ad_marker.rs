@@ -8,7 +8,7 @@ crate::check! {
     /// Detects:       A break that HLS tells and DASH does not, or the other way round, or one that begins or lasts otherwise there.
     /// Matters:       Viewers of one protocol see no ads, or lose programme to them: breaks are sold for both.
     /// Usual causes:  A packager that drops events of one output, cues that are converted for HLS alone.
-    /// Stays quiet:   Until both live edges are two refreshes past the break, and for breaks before both were watched.
+    /// Stays quiet:   Until both live edges are two refreshes past the break, and while one of them has never told any break.
     id: "xp-ad-marker", title: "HLS and DASH tell other breaks", severity: Minor, hold: "EV, H3/10", clear: "C10",
     since: "0.3", spec: [op()], input: Presentations, scope: Stream, params: {
         cue_match_s: f64 = 1.0, "seconds";

@@ -91,8 +91,9 @@ fn due(own: &mut AdMarks, other: &AdMarks, since: Time, until: Time, is_hls: boo
     let mut pairs = Vec::new();
     for mark in own.marks.iter_mut().filter(|m| !m.judged && m.at <= until) {
         mark.judged = true;
-        // What began before both were watched may have been told before.
-        if mark.at - since > NEAR {
+        // What began before both were watched may have been told before; and who never told a break may not mean to: that
+        // is no deviation between two that tell them.
+        if mark.at - since > NEAR && !other.marks.is_empty() {
             let partner = other.nearest(mark.at).map(|m| (m.at - mark.at, m.planned));
             pairs.push(MarkPair { at: mark.at, is_hls, planned: mark.planned, partner });
         }
@@ -140,6 +141,16 @@ mod tests {
         let mut dash = watched(&[], 0, 60);
         dash.reaches(at(180), Span::from_secs(4));
         assert!(compare(&mut watched(&[100], 0, 200), &mut dash).is_empty());
+    }
+
+    #[test]
+    fn who_never_tells_a_break_is_not_compared() {
+        let (mut hls, mut dash) = (watched(&[100, 200], 0, 304), watched(&[], 0, 304));
+        assert!(compare(&mut hls, &mut dash).is_empty());
+        dash.add(at(260), None);
+        hls.add(at(260), None);
+        let pairs = compare(&mut hls, &mut dash);
+        assert!(pairs.iter().all(|p| p.at == at(260)), "what was is not told afterwards: {pairs:?}");
     }
 
     #[test]
