@@ -88,6 +88,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("argon2", &["ow-api"]),
     ("ring", &["ow-fetcher", "ow-service", "ow-api"]),
     ("aes", &["ow-media", "ow-origin"]),
+    ("csv", &["ow-config"]),
     ("saphyr-parser", &["ow-config"]),
     ("quick-xml", &["ow-dash"]),
     ("regex", &["ow-checks"]),

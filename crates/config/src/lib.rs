@@ -9,6 +9,7 @@ mod document;
 mod emit;
 #[cfg(test)]
 mod generated;
+pub mod import;
 mod json;
 mod json_schema;
 mod kinds;

@@ -6,6 +6,7 @@
 //! Start reading at [`capture::Capture`], then [`verdict::Verdict`].
 
 pub mod access;
+pub mod address;
 pub mod capture;
 pub mod config;
 pub mod error;

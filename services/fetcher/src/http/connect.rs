@@ -12,6 +12,7 @@ use futures_util::stream::FuturesUnordered;
 use http_body_util::Empty;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use ow_domain::address::{AddressRules, refusal};
 use ow_domain::capture::{FailedAddress, FailureKind, Phase, TlsFacts};
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -19,7 +20,6 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use super::guard::{AddressRules, refusal};
 use super::metered::{Metered, WireTimes};
 use super::outcome::{Fault, connect_kind, tls_fault};
 use super::resolve::{Names, interleave};

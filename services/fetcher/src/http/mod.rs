@@ -8,7 +8,6 @@ mod answer;
 mod coding;
 mod connect;
 mod digest;
-mod guard;
 mod metered;
 mod outcome;
 mod pool;
@@ -31,7 +30,7 @@ use url::{Position, Url};
 
 pub use coding::{BodySink, Collect, Ignore};
 pub use connect::{Dial, TcpDial, Wire};
-pub use guard::{AddressRules, refusal};
+pub use ow_domain::address::{AddressRules, refusal};
 pub use resolve::{Resolve, ResolveError, SystemResolver};
 
 use crate::clock::SteadyClock;

@@ -1,9 +1,9 @@
-//! Which addresses a probe may ask. Playlists and redirects come from outside: without this rule a manifest could make
-//! the probe read the metadata service of its own machine.
+//! Which addresses may be asked. Playlists, redirects and lists of channels come from outside: without this rule they could
+//! make us read the metadata service of our own machine.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// What a job allows beyond public addresses.
+/// What is allowed beyond public addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AddressRules {
     /// Loopback, RFC 1918, carrier-grade NAT (RFC 6598) and unique local addresses.
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_the_job_allows_may_be_asked() {
+    fn only_what_is_allowed_may_be_asked() {
         const PUBLIC: [bool; 4] = [true; 4];
         const NEVER: [bool; 4] = [false; 4];
         const PRIVATE: [bool; 4] = [false, true, false, true];
