@@ -5,6 +5,8 @@
 //! know how alarms come about. Start reading at [`run`]; each resource is a file in `routes`, what all of them share is
 //! `http`, who asks is `access`. The description for programs ([`openapi`]) is made from the routes.
 
+#![allow(clippy::result_large_err, reason = "a Problem is made once, when a request is refused, and moved a few times")]
+
 mod access;
 mod apply;
 mod config;
