@@ -58,7 +58,7 @@ pub enum Settings {
     AlertRouter(ow_alert_router::Config),
     Notifier(ow_notifier::Config),
     Recorder(ow_recorder::Config),
-    Api(ow_api::ApiConfig),
+    Api(Box<ow_api::ApiConfig>),
 }
 
 impl Settings {
@@ -73,7 +73,7 @@ impl Settings {
             Service::Api => {
                 let config: ow_api::ApiConfig = site.section(name)?;
                 let problems = config.validate();
-                (Self::Api(config), problems)
+                (Self::Api(Box::new(config)), problems)
             }
             Service::Fetcher => {
                 let config: ow_fetcher::FetcherConfig = site.section(name)?;
@@ -123,7 +123,7 @@ pub async fn run_one(settings: Settings, shared: Shared, stop: CancellationToken
         Settings::Api(config) => {
             // A pool of its own, with short limits: who asks does not hold the pipeline up, nor the other way round.
             let store = need()?.for_use(ow_store::Use::Requests)?;
-            ow_api::run(config, ow_api::Deps { bus, store, ops }, stop).await?;
+            ow_api::run(*config, ow_api::Deps { bus, store, ops }, stop).await?;
         }
     }
     Ok(())

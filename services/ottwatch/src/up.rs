@@ -121,7 +121,7 @@ async fn run_services(
         let (shared, token) = (shared.clone(), services_stop.clone());
         match (&mut settings, listener.take_if(|_| service == Service::Api)) {
             (Settings::Api(config), Some(listener)) => {
-                let mut config = config.clone();
+                let mut config = ow_api::ApiConfig::clone(config);
                 config.with_ops = true;
                 if config.token_sha256.is_empty() {
                     config.token_sha256 = ow_api::token_sha256(admin_token.reveal());
