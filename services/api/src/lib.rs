@@ -16,6 +16,7 @@ mod keep;
 pub mod manifests;
 mod metrics;
 mod operate;
+mod probe_url;
 mod publish;
 mod routes;
 mod sealing;

@@ -263,7 +263,12 @@ impl Row {
         self.told("name", Code::InvalidValue, "", why.to_owned(), example)
     }
 
-    /// A problem of the document, as one of this row.
+    /// A refusal by somebody else's rule.
+    pub fn refused(&self, column: &str, value: &str, reason: &str) -> RowProblem {
+        self.told(column, Code::InvalidValue, value, reason.to_owned(), "")
+    }
+
+    /// A problem of a plan with the document of this row.
     pub fn of_plan(&self, problem: &Problem) -> RowProblem {
         self.of_document(problem, &self.streams.iter().enumerate().map(|(n, s)| (n, s.column)).collect())
     }

@@ -11,6 +11,7 @@ mod events;
 mod evidence;
 mod explain;
 mod health;
+mod import;
 mod manifests;
 mod me;
 mod meta;
@@ -45,6 +46,7 @@ fn resources() -> OpenApiRouter<Arc<Shared>> {
         .merge(events::routes())
         .merge(explain::routes())
         .merge(health::routes())
+        .merge(import::routes())
         .merge(manifests::routes())
         .merge(me::routes())
         .merge(meta::routes())

@@ -19,6 +19,7 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::Shared;
 
 pub use document::add_schemas;
+pub use edit::{ATTEMPTS, refuse_outside_scope};
 pub use shown::{now, problem_of_store, severity};
 
 /// The routes of all kinds, and of parts of channels and templates.
