@@ -8,7 +8,7 @@ use ow_domain::Severity;
 use ow_service::HumanDuration;
 
 use crate::client::args::{
-    AlarmsCommand, ChannelsCommand, ContextCommand, ReceiverCommand, RouteCommand, SilencesCommand,
+    AlarmsCommand, ChannelsCommand, ContextCommand, ImportArgs, ReceiverCommand, RouteCommand, SilencesCommand,
 };
 use crate::when::When;
 
@@ -124,6 +124,8 @@ pub enum ClientCommand {
         #[command(subcommand)]
         command: ChannelsCommand,
     },
+    /// Make or change channels by a table (CSV) or a playlist of players (M3U).
+    Import(ImportArgs),
     /// Silences: list, add, end.
     Silences {
         #[command(subcommand)]

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use ow_domain::Severity;
 
 use crate::cli::{AlarmState, TailOutput};
@@ -143,6 +143,52 @@ pub struct NameArgs {
 pub struct NamesArgs {
     #[arg(required = true, value_name = "NAME")]
     pub names: Vec<String>,
+    #[command(flatten)]
+    pub api: ApiArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ListFormat {
+    Csv,
+    M3u,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "Ends with 2 if a row failed. Examples:
+  ottwatch import channels.csv --dry-run --probe
+  ottwatch import list.m3u --template hd --probes hcm-1,hn-1 --skip-failed")]
+pub struct ImportArgs {
+    /// `-` is standard input.
+    pub file: PathBuf,
+    /// By the first line when it is not given.
+    #[arg(long, value_enum)]
+    pub format: Option<ListFormat>,
+    /// Only tell what would change.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Ask each address once and tell what answered.
+    #[arg(long)]
+    pub probe: bool,
+    /// Apply the good rows although others failed; else it is all rows or none.
+    #[arg(long)]
+    pub skip_failed: bool,
+    /// Template of rows that name none.
+    #[arg(long)]
+    pub template: Option<String>,
+    /// Packager of rows that name none.
+    #[arg(long)]
+    pub packager: Option<String>,
+    /// Region of rows that name none.
+    #[arg(long)]
+    pub region: Option<String>,
+    /// Probes of rows that name none; comma-separated.
+    #[arg(long)]
+    pub probes: Option<String>,
+    /// On whose behalf: written into the label managed-by of each channel.
+    #[arg(long)]
+    pub owner: Option<String>,
+    #[arg(short, long, value_enum, default_value = "text")]
+    pub output: TailOutput,
     #[command(flatten)]
     pub api: ApiArgs,
 }

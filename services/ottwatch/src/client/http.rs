@@ -84,6 +84,28 @@ impl Api {
         query: &[(&str, String)],
         body: Option<&Value>,
     ) -> Result<Value, ApiError> {
+        let kind = if method == Method::PATCH { "application/merge-patch+json" } else { "application/json" };
+        self.exchange(method, path, query, body.map(|body| (kind, body.to_string()))).await
+    }
+
+    /// Posts a text of the type `kind`.
+    pub async fn upload(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        kind: &str,
+        text: String,
+    ) -> Result<Value, ApiError> {
+        self.exchange(Method::POST, path, query, Some((kind, text))).await
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, String)],
+        body: Option<(&str, String)>,
+    ) -> Result<Value, ApiError> {
         let mut url = self.target.url.clone();
         let base = url.path().trim_end_matches('/').to_owned();
         url.set_path(&format!("{base}/api/v1/{path}"));
@@ -91,13 +113,12 @@ impl Api {
             url.query_pairs_mut().extend_pairs(query.iter().map(|(name, value)| (*name, value.as_str())));
         }
         let shown = format!("{}://{}", url.scheme(), url.authority());
-        let mut request = self.client.request(method.clone(), url);
+        let mut request = self.client.request(method, url);
         if let Some(token) = &self.target.token {
             request = request.bearer_auth(token.reveal());
         }
-        if let Some(body) = body {
-            let kind = if method == Method::PATCH { "application/merge-patch+json" } else { "application/json" };
-            request = request.header("content-type", kind).body(body.to_string());
+        if let Some((kind, body)) = body {
+            request = request.header("content-type", kind).body(body);
         }
         let silent = |source: reqwest::Error| ApiError::Silent { url: shown.clone(), source: source.without_url() };
         let mut response = request.send().await.map_err(silent)?;

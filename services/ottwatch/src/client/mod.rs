@@ -9,6 +9,7 @@ mod completion;
 mod context;
 mod contexts_cmd;
 mod http;
+mod import;
 mod routing;
 mod silences;
 
@@ -28,6 +29,7 @@ pub async fn main(command: &ClientCommand) -> Result<Exit> {
     let done = match command {
         ClientCommand::Alarms { command } => alarms::run(command).await,
         ClientCommand::Channels { command } => channels::run(command).await,
+        ClientCommand::Import(args) => import::run(args).await,
         ClientCommand::Silences { command } => silences::run(command).await,
         ClientCommand::Route { command } => routing::explain(command).await,
         ClientCommand::Receiver { command } => routing::test(command).await,
