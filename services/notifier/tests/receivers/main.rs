@@ -4,6 +4,7 @@ mod bench;
 mod contract;
 mod email;
 mod mib;
+#[allow(dead_code, reason = "each test uses its part")]
 #[path = "../../src/sample.rs"]
 mod sample;
 mod slack;
