@@ -78,7 +78,7 @@ fn samples(moov: &Moov, moofs: &[Moof]) -> BTreeMap<u32, Samples> {
             let tfhd = &traf.tfhd;
             let duration = sample.duration.or(tfhd.default_sample_duration).unwrap_or(trex.default_sample_duration);
             let size = sample.size.or(tfhd.default_sample_size).unwrap_or(trex.default_sample_size);
-            let pts = at + i64::from(sample.cts.unwrap_or(0));
+            let pts = at + sample.cts.unwrap_or(0);
             of.n += 1;
             of.bytes += u64::from(size);
             of.first_pts = Some(of.first_pts.map_or(pts, |first| first.min(pts)));
