@@ -1,7 +1,8 @@
 use ow_domain::capture::TrackKind;
+use ow_domain::policy::ChannelPolicy;
 use ow_domain::{Severity, Span};
 
-use crate::input::PlaylistStep;
+use crate::input::{MpdStep, PlaylistStep};
 use crate::outcome::{Outcome, seconds};
 use crate::registry::op;
 
@@ -14,15 +15,27 @@ crate::check! {
     since: "0.1", spec: [op()], input: PlaylistStep, scope: Track, params: {
         interval_factor: f64 = 1.5, "times the longest interval";
     },
+    also: { MpdStep => of_mpd },
 }
 
 fn run(input: &PlaylistStep<'_>, params: &Params, out: &mut Outcome) {
-    let interval = input.policy.checks.ad_break_interval_s.filter(|s| s.is_finite() && *s > 0.0);
     let pictures = input.capture.track.as_ref().is_none_or(|t| matches!(t.kind, TrackKind::Video | TrackKind::Muxed));
-    let Some(interval) = interval.filter(|_| pictures && input.step.is_accepted()) else { return };
+    if pictures && input.step.is_accepted() {
+        judge(input.policy, input.ads.in_break(), input.ads.since_break(), params, out);
+    }
+}
+
+fn of_mpd(input: &MpdStep<'_>, params: &Params, out: &mut Outcome) {
+    if let Some(since) = input.breaks.since_break.filter(|_| input.step.is_accepted()) {
+        judge(input.policy, input.breaks.in_break, since, params, out);
+    }
+}
+
+fn judge(policy: &ChannelPolicy, in_break: bool, since: Span, params: &Params, out: &mut Outcome) {
+    let interval = policy.checks.ad_break_interval_s.filter(|s| s.is_finite() && *s > 0.0);
+    let Some(interval) = interval else { return };
     let limit = Span::from_secs_f64(interval * params.interval_factor);
-    let since = input.ads.since_break();
-    if input.ads.in_break() || since <= limit {
+    if in_break || since <= limit {
         out.pass();
         return;
     }

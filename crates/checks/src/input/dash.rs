@@ -5,6 +5,8 @@ use ow_domain::capture::Capture;
 use ow_domain::policy::ChannelPolicy;
 use ow_timeline::dash::{DashStep, Presentation};
 
+use super::DashBreaks;
+
 /// One MPD that was read, also when the answer was 304: then it is the one read before.
 pub struct MpdLoad<'a> {
     pub capture: &'a Capture,
@@ -25,6 +27,8 @@ pub struct MpdStep<'a> {
     pub previous_digest: Option<&'a str>,
     /// SCTE-35 sections that it shows for the first time: line, and what is wrong with each.
     pub sections: &'a [(u32, Option<&'static str>)],
+    /// Breaks of its events and those of its segments.
+    pub breaks: DashBreaks,
     pub location: LocationStep<'a>,
 }
 

@@ -20,8 +20,8 @@ mod xp;
 
 use crate::judge::memory::TrackMemory;
 pub use crate::judge::memory::{
-    AdEvent, AdHistory, ClockDrift, ContFault, DateRangeFault, Drift, History, MediaClock, MvpMemory, NumberDrift,
-    PastInit, PastSegment, Placed, PlaylistHistory, RewriteVerdict, Sample, StillOpen, TagMemory,
+    AdEvent, AdHistory, ClockDrift, ContFault, DashBreaks, DateRangeFault, Drift, History, MediaClock, MvpMemory,
+    NumberDrift, PastInit, PastSegment, Placed, PlaylistHistory, RewriteVerdict, Sample, StillOpen, TagMemory,
 };
 pub use crate::settings::TagRuleInForce;
 pub use align::{Aligned, AlignedSegment, AlignedTrack, Break, media_difference, span_of};

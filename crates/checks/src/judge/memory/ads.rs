@@ -13,6 +13,7 @@ use ow_timeline::Step;
 use serde::{Deserialize, Serialize};
 
 use cue::Cue;
+pub use events::DashBreaks;
 pub(crate) use events::{DashAds, section_of_message};
 pub(crate) use marks::compare as compare_breaks;
 pub use marks::{AdMarks, MarkPair};

@@ -24,7 +24,7 @@ use ow_domain::{Span, Time, TrackId};
 use ow_timeline::HlsTracker;
 use serde::{Deserialize, Serialize};
 
-pub use ads::{AdEvent, AdHistory, ContFault, MarkPair, Placed, StillOpen};
+pub use ads::{AdEvent, AdHistory, ContFault, DashBreaks, MarkPair, Placed, StillOpen};
 pub(crate) use ads::{compare_breaks, section_of_message};
 pub(crate) use align::AlignMemory;
 pub use align::{MediaStart, PlaylistShape};

@@ -138,6 +138,7 @@ fn judge(
         presentation,
         previous_digest: stream.dash.digest.as_deref(),
         sections: &stream.dash.ads.sections,
+        breaks: stream.dash.ads.breaks(),
         location: LocationStep {
             before: stream.dash.location.last.as_deref(),
             now: location.as_deref(),

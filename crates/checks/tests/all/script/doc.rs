@@ -11,9 +11,13 @@ const WINDOW: i64 = 15;
 
 /// `doc number set=timescale:0 drop=publishTime without=UTCTiming swap=a:b base=URL cut doctype bom`
 ///
+/// `splice_insert`, immediate, from break to programme.
+const SPLICE_BACK: &str = "/DAbAAAAAAAAAP/wCgUAAAABf18AAQAAAACRp46e";
+
 /// The presentation began an hour before the start and lists the last 15 segments of 2 s. `number` computes them from
 /// the clock instead; `set` writes another value into attributes, `drop` removes attributes, `without` elements,
-/// `event=AT:DURATION` adds a break of an EventStream, seconds since the start of the case, with a section as `section=BASE64`;
+/// `event=AT[:DURATION]` adds a break of an EventStream, seconds since the start of the case, with a section as `section=BASE64`,
+/// and `return=AT` the splice back to programme;
 /// `swap` replaces any text (`~` is a space in the new one), `base` adds a BaseURL to the MPD.
 pub fn mpd(words: &Words<'_>, t_end: Time) -> String {
     let start = START + -Span::from_secs(3_600);
@@ -35,15 +39,25 @@ pub fn mpd(words: &Words<'_>, t_end: Time) -> String {
     };
     let published = start + Span::from_millis(newest * SEGMENT_MS);
     let base = words.options.get("base").map(|url| format!("<BaseURL>{url}</BaseURL>")).unwrap_or_default();
-    let events = words.options.get("event").map(|event| {
-        let (at, duration) = event.split_once(':').unwrap();
-        let (at, duration): (i64, i64) = (at.parse().unwrap(), duration.parse().unwrap());
-        let section = words.options.get("section").map_or("<Break/>".to_owned(), |s| format!("<Binary>{s}</Binary>"));
+    let event = |at: &str, duration: Option<&str>, section: &str| {
+        let ms = |text: &str| text.parse::<i64>().unwrap() * 1_000;
+        let duration = duration.map(|d| format!(" duration=\"{}\"", ms(d))).unwrap_or_default();
         format!(
-            "<EventStream schemeIdUri=\"urn:scte:scte35:2014:xml+bin\" timescale=\"1000\">\n<Event presentationTime=\"{}\" duration=\"{}\" \
-             id=\"1\"><Signal xmlns=\"http://www.scte.org/schemas/35/2016\">{section}</Signal></Event></EventStream>\n",
-            (at + 3_600) * 1_000,
-            duration * 1_000
+            "<Event presentationTime=\"{}\"{duration}><Signal xmlns=\"http://www.scte.org/schemas/35/2016\">{section}</Signal></Event>",
+            ms(at) + 3_600_000
+        )
+    };
+    let binary = |section: &str| format!("<Binary>{section}</Binary>");
+    let begin = words.options.get("event").map(|text| {
+        let (at, duration) = text.split_once(':').map_or((&**text, None), |(at, duration)| (at, Some(duration)));
+        event(at, duration, &words.options.get("section").map_or("<Break/>".to_owned(), |s| binary(s)))
+    });
+    let end = words.options.get("return").map(|at| event(at, None, &binary(SPLICE_BACK)));
+    let events = (begin.is_some() || end.is_some()).then(|| {
+        format!(
+            "<EventStream schemeIdUri=\"urn:scte:scte35:2014:xml+bin\" timescale=\"1000\">\n{}{}</EventStream>\n",
+            begin.unwrap_or_default(),
+            end.unwrap_or_default()
         )
     });
     let events = events.unwrap_or_default();

@@ -11,8 +11,7 @@ use ow_timeline::dash::{DashStep, Presentation};
 use serde::{Deserialize, Serialize};
 
 use super::super::super::route::short_hash;
-use super::AdMarks;
-use super::MAX_PAYLOADS;
+use super::{AdMarks, FORGET_AFTER, MAX_PAYLOADS, StillOpen};
 
 /// Events of one MPD that are looked at.
 const MAX_EVENTS: usize = 256;
@@ -26,10 +25,46 @@ const MAX_BREAK: Span = Span::from_secs(86_400);
 #[serde(default)]
 pub(crate) struct DashAds {
     pub marks: AdMarks,
+    open: Option<OpenBreak>,
+    /// The newest break that was told, on the wall clock of the presentation.
+    last_out: Option<Time>,
     payloads: VecDeque<u64>,
     /// Sections that this MPD showed for the first time: the line of their event, and what is wrong with each.
     #[serde(skip)]
     pub sections: Vec<(u32, Option<&'static str>)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct OpenBreak {
+    at: Time,
+    planned: Option<Span>,
+    /// Nobody need end it.
+    ends_itself: bool,
+}
+
+/// What an event says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Says {
+    Begin {
+        planned: Option<Span>,
+        ends_itself: bool,
+    },
+    End,
+    /// Something else.
+    Other,
+}
+
+/// The breaks of an MPD as its checks see them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DashBreaks {
+    /// The break that someone has yet to end.
+    pub still_open: Option<StillOpen>,
+    /// Time to the edge since the last break began; since the watching began where there was none.
+    pub since_break: Option<Span>,
+    /// The edge is inside a break, as far as that is known.
+    pub in_break: bool,
+    /// There ever was something about breaks.
+    pub is_known: bool,
 }
 
 /// The element or box is about SCTE 35.
@@ -43,7 +78,12 @@ impl DashAds {
         self.sections.clear();
         if let Some(edge) = step.tracks.iter().filter_map(|t| t.edge_at).max() {
             let nominal = step.tracks.iter().filter_map(|t| t.nominal).max().unwrap_or(Span::ZERO);
+            let before = self.marks.watched();
             self.marks.reaches(edge, step.update_period.unwrap_or(nominal).max(nominal));
+            if before.map(|(since, _)| since) != self.marks.watched().map(|(since, _)| since) {
+                // Sight was lost: whether the break ended meanwhile is not known.
+                self.open = None;
+            }
         }
         for (n, period) in mpd.periods.iter().enumerate() {
             let label = period.id.as_ref().map_or_else(|| format!("#{n}"), |id| id.value.to_string());
@@ -52,6 +92,39 @@ impl DashAds {
             for stream in period.event_streams.iter().filter(|s| is_scte35(&s.descriptor.scheme_id_uri)) {
                 stream.events.iter().take(MAX_EVENTS).for_each(|event| self.event(stream, event, begin));
             }
+        }
+        self.open.take_if(|open| {
+            let lasted = self.marks.watched().map_or(Span::ZERO, |(_, edge)| edge - open.at);
+            lasted > open.planned.unwrap_or(Span::ZERO) + FORGET_AFTER
+        });
+    }
+
+    /// What is known of breaks up to the edge.
+    pub(crate) fn breaks(&self) -> DashBreaks {
+        let Some((since, edge)) = self.marks.watched() else { return DashBreaks::default() };
+        let begun = self.open.as_ref().filter(|open| open.at <= edge);
+        let still_open = begun.filter(|open| !open.ends_itself);
+        let last = self.last_out.filter(|at| *at <= edge).map_or(since, |at| at.max(since));
+        DashBreaks {
+            still_open: still_open.map(|open| StillOpen { lasted: edge - open.at, planned: open.planned }),
+            since_break: Some(edge - last),
+            in_break: begun.is_some_and(|open| open.planned.is_none_or(|planned| edge <= open.at + planned)),
+            is_known: self.last_out.is_some(),
+        }
+    }
+
+    /// Takes what an event says of its time. Each MPD repeats its events: older ones than the newest break change nothing.
+    fn says(&mut self, at: Time, says: Says) {
+        match says {
+            Says::Begin { planned, ends_itself } => {
+                self.marks.add(at, planned);
+                if self.last_out.is_none_or(|last| at > last) {
+                    self.last_out = Some(at);
+                    self.open = Some(OpenBreak { at, planned, ends_itself });
+                }
+            }
+            Says::End => drop(self.open.take_if(|open| open.at < at)),
+            Says::Other => {}
         }
     }
 
@@ -66,8 +139,8 @@ impl DashAds {
         let time = event.presentation_time.as_ref().map_or(0, |t| t.value);
         let planned = event.duration.as_ref().and_then(|d| span(i128::from(d.value), timescale));
         let at = begin.zip(span(i128::from(time) - i128::from(offset), timescale)).map(|(begin, after)| begin + after);
-        if let Some(at) = at.filter(|_| begins(section.as_ref(), text, planned)) {
-            self.marks.add(at, length(planned, section.as_ref()));
+        if let Some(at) = at {
+            self.says(at, meaning(section.as_ref(), text, planned));
         }
     }
 
@@ -88,8 +161,8 @@ impl DashAds {
         let planned = Some(message.duration).filter(|d| *d != u32::MAX && *d > 0);
         let planned = planned.and_then(|d| span(d.into(), message.timescale.into()));
         let at = end.zip(time).zip(span(ticks, promise.timescale)).map(|((end, time), last)| end + (time - last));
-        if let Some(at) = at.filter(|_| begins(Some(&section), "", planned)) {
-            self.marks.add(at, length(planned, Some(&section)));
+        if let Some(at) = at {
+            self.says(at, meaning(Some(&section), "", planned));
         }
     }
 
@@ -140,17 +213,42 @@ pub(crate) fn section_of_message(message: &EventMessage) -> Option<Section> {
     section_of_text(&message.scheme, &text)
 }
 
-fn begins(section: Option<&Section>, text: &str, planned: Option<Span>) -> bool {
+/// `planned`: the duration of the event itself. One that has it ends by itself, as a date range of HLS does.
+fn meaning(section: Option<&Section>, text: &str, planned: Option<Span>) -> Says {
+    let begin = |auto_return: bool| Says::Begin {
+        planned: length(planned, section),
+        ends_itself: auto_return || planned.is_some_and(|planned| planned > Span::ZERO),
+    };
     match section {
         Some(Ok(info)) => match info.command {
-            SpliceCommand::Insert(insert) => insert.out_of_network && !insert.cancelled,
-            _ => info.segmentations.iter().any(|s| s.type_id.is_some_and(|id| BEGINS.contains(&id))),
+            SpliceCommand::Insert(insert) if insert.cancelled => Says::Other,
+            SpliceCommand::Insert(insert) if insert.out_of_network => begin(insert.auto_return),
+            SpliceCommand::Insert(_) => Says::End,
+            _ => {
+                let mut types = info.segmentations.iter().filter_map(|s| s.type_id);
+                // An end and the next beginning may share a message.
+                if types.clone().any(|id| BEGINS.contains(&id)) {
+                    let planned_there = info.segmentations.iter().any(|s| s.duration.is_some());
+                    begin(planned_there)
+                } else if types.any(|id| BEGINS.iter().any(|begin| begin + 1 == id)) {
+                    Says::End
+                } else {
+                    Says::Other
+                }
+            }
         },
-        Some(Err(_)) => false,
+        Some(Err(_)) => Says::Other,
         // Written out.
         None => {
-            let is_out = ["outOfNetworkIndicator=\"true\"", "outOfNetworkIndicator=\"1\""];
-            is_out.iter().any(|out| text.contains(out)) || !text.contains("outOfNetworkIndicator") && planned.is_some()
+            let says = |value: &str| text.contains(&format!("outOfNetworkIndicator=\"{value}\""));
+            match () {
+                () if says("true") || says("1") => {
+                    begin(text.contains("autoReturn=\"true\"") || text.contains("autoReturn=\"1\""))
+                }
+                () if says("false") || says("0") => Says::End,
+                () if planned.is_some() && !text.contains("outOfNetworkIndicator") => begin(true),
+                () => Says::Other,
+            }
         }
     }
 }
@@ -172,6 +270,56 @@ fn span(ticks: i128, timescale: u64) -> Option<Span> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn at(second: i64) -> Time {
+        Time::from_unix_micros(second * 1_000_000)
+    }
+
+    fn begin(planned: Option<i64>, ends_itself: bool) -> Says {
+        Says::Begin { planned: planned.map(Span::from_secs), ends_itself }
+    }
+
+    #[test]
+    fn breaks_begin_and_end_once_however_often_they_are_told() {
+        let mut ads = DashAds::default();
+        let told = [(100, begin(Some(30), false)), (130, Says::End), (200, begin(None, false))];
+        for edge in (60..=320).step_by(4) {
+            ads.marks.reaches(at(edge), Span::from_secs(4));
+            told.iter().filter(|(when, _)| *when <= edge).for_each(|(when, what)| ads.says(at(*when), *what));
+            let breaks = ads.breaks();
+            let lasted = breaks.still_open.map(|open| open.lasted);
+            let expected = match edge {
+                100..130 => Some(Span::from_secs(edge - 100)),
+                200.. => Some(Span::from_secs(edge - 200)),
+                _ => None,
+            };
+            assert_eq!(lasted, expected, "{edge}");
+            let last = [60, 100, 200].into_iter().filter(|t| *t <= edge).max().unwrap();
+            assert_eq!(breaks.since_break, Some(Span::from_secs(edge - last)), "{edge}");
+        }
+    }
+
+    #[test]
+    fn what_ends_itself_is_not_open_and_what_lies_ahead_has_not_begun() {
+        let mut ads = DashAds::default();
+        ads.marks.reaches(at(50), Span::from_secs(4));
+        ads.says(at(60), begin(Some(30), true));
+        assert!(ads.breaks().still_open.is_none() && !ads.breaks().in_break);
+        ads.marks.reaches(at(80), Span::from_secs(4));
+        assert!(ads.breaks().still_open.is_none() && ads.breaks().in_break);
+        ads.marks.reaches(at(94), Span::from_secs(4));
+        assert!(!ads.breaks().in_break);
+    }
+
+    #[test]
+    fn sections_and_their_xml_mean_the_same() {
+        let out = "<SpliceInsert outOfNetworkIndicator=\"true\"/>";
+        assert_eq!(meaning(None, out, None), begin(None, false));
+        assert_eq!(meaning(None, out, Some(Span::from_secs(30))), begin(Some(30), true));
+        assert_eq!(meaning(None, "<SpliceInsert outOfNetworkIndicator=\"0\"/>", None), Says::End);
+        assert_eq!(meaning(None, "<Break/>", Some(Span::from_secs(16))), begin(Some(16), true));
+        assert_eq!(meaning(None, "<TimeSignal/>", None), Says::Other);
+    }
 
     #[test]
     fn the_binary_of_an_event_is_found() {

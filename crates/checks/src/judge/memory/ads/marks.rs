@@ -66,6 +66,11 @@ impl AdMarks {
         self.marks.push_back(Mark { at, planned, judged: false });
     }
 
+    /// The newest time that was seen, and from when on nothing was missed.
+    pub(crate) fn watched(&self) -> Option<(Time, Time)> {
+        self.since.zip(self.edge)
+    }
+
     fn nearest(&self, at: Time) -> Option<&Mark> {
         let near = self.marks.iter().filter(|m| (m.at - at).abs() <= NEAR);
         near.min_by_key(|m| (m.at - at).abs())
