@@ -162,7 +162,8 @@ pub enum FaultKind {
     ContinuityError {},
     /// Media timestamps of the chosen segments are off by so much. [F34]
     TimestampJump { by_ms: i64 },
-    /// The second half of the bytes is zero, the length is right. [F74]
+    /// The media of the second half is zero, the length is right. Headers of TS packets and the packets in which a unit
+    /// begins stay as they are. [F74]
     ZeroedPayload {},
     /// A TS segment begins with media; PAT and PMT come later. [F28]
     PsiNotFirst {},
