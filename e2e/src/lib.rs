@@ -10,5 +10,13 @@ pub mod shaka;
 pub mod site;
 pub mod tap;
 
+/// How long clean streams of others are watched, in seconds: `OTTWATCH_CLEAN_SECONDS`, else `default`.
+pub fn clean_seconds(default: u64) -> u64 {
+    let set = std::env::var("OTTWATCH_CLEAN_SECONDS").ok();
+    set.map_or(default, |text| {
+        text.parse().unwrap_or_else(|_| panic!("OTTWATCH_CLEAN_SECONDS={text}: 600 for example"))
+    })
+}
+
 pub use site::{SERVICES, Site, origin};
 pub use tap::Tap;

@@ -18,14 +18,15 @@ pub struct Packager {
 }
 
 impl Packager {
-    /// Two video renditions with audio, 2 s segments, window of 6, in real time, for at most ten minutes.
-    pub fn start(folder: &Path, segments: Segments) -> Result<Self> {
+    /// Two video renditions with audio, 2 s segments, window of 6, in real time, for at most so many seconds.
+    pub fn start(folder: &Path, segments: Segments, limit: u64) -> Result<Self> {
         std::fs::create_dir_all(folder)?;
         let log = std::fs::File::create(folder.join("ffmpeg.log"))?;
         let mut command = Command::new("ffmpeg");
-        command.args(["-hide_banner", "-nostats", "-loglevel", "warning", "-y", "-re", "-t", "600"]);
+        let limit = limit.to_string();
+        command.args(["-hide_banner", "-nostats", "-loglevel", "warning", "-y", "-re", "-t", &limit]);
         command.args(["-f", "lavfi", "-i", "testsrc2=size=426x240:rate=25"]);
-        command.args(["-re", "-t", "600", "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000"]);
+        command.args(["-re", "-t", &limit, "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000"]);
         command.args(["-map", "0:v", "-map", "1:a", "-map", "0:v", "-map", "1:a"]);
         command.args(["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-threads", "1"]);
         command.args(["-g", "50", "-keyint_min", "50", "-sc_threshold", "0", "-pix_fmt", "yuv420p"]);

@@ -12,13 +12,14 @@ use ow_domain::verdict::Verdict;
 use ow_e2e::files::FileServer;
 use ow_e2e::packager::{Packager, Segments};
 use ow_e2e::site::{PROBE, PROBE_YAML};
-use ow_e2e::{Site, Tap};
+use ow_e2e::{Site, Tap, clean_seconds};
 use ow_testkit::{DEADLINE, eventually};
 
 const STALE: &str = "hls-playlist-stale";
 const CHANNELS: [&str; 2] = ["ffmpeg-ts", "ffmpeg-fmp4"];
-/// Three minutes of 2 s segments.
-const N_CLEAN: usize = 90;
+/// Three minutes; `OTTWATCH_CLEAN_SECONDS` makes it as long as one likes.
+const CLEAN_S: u64 = 180;
+const SEGMENT_S: u64 = 2;
 const RENDITIONS: [&str; 2] = ["240p", "144p"];
 
 /// A window of a few segments: a packager that has just begun is not what is tested here.
@@ -37,9 +38,11 @@ async fn wait_for_playlists(folder: &Path) {
 async fn a_real_packager_raises_nothing_until_it_dies() {
     let folder = tempfile::tempdir().unwrap();
     let files = FileServer::start(folder.path()).await.unwrap();
+    let seconds = clean_seconds(CLEAN_S);
+    let n_clean = usize::try_from(seconds / SEGMENT_S).unwrap();
     let mut packagers = Vec::new();
     for (name, segments) in [("ts", Segments::MpegTs), ("fmp4", Segments::Fmp4)] {
-        packagers.push(Packager::start(&folder.path().join(name), segments).unwrap());
+        packagers.push(Packager::start(&folder.path().join(name), segments, seconds + 420).unwrap());
     }
     let site = Site::all_in_one().await.unwrap();
     let bus = site.bus().await.unwrap();
@@ -64,7 +67,7 @@ async fn a_real_packager_raises_nothing_until_it_dies() {
     }
     // Clean: by the number of segments, so that it is so much of the stream whatever this machine does.
     for name in CHANNELS {
-        captures.wait_watched(name, RENDITIONS.len(), N_CLEAN, Duration::from_secs(300)).await;
+        captures.wait_watched(name, RENDITIONS.len(), n_clean, Duration::from_secs(seconds + 120)).await;
     }
     println!("infos included: {:?}", site.alarms("state=all&include_info=true").await.unwrap());
     let recorded = site.alarms("state=all").await.unwrap();

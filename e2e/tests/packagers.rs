@@ -13,7 +13,7 @@ use ow_e2e::nginx::Nginx;
 use ow_e2e::packager::Packager;
 use ow_e2e::shaka::{Protection, Shaka};
 use ow_e2e::site::{PROBE, PROBE_YAML};
-use ow_e2e::{Site, Tap};
+use ow_e2e::{Site, Tap, clean_seconds};
 use ow_testkit::eventually;
 
 /// Length of a segment.
@@ -22,8 +22,7 @@ const SEGMENT_S: u64 = 2;
 const START: Duration = Duration::from_secs(90);
 
 fn seconds() -> u64 {
-    let set = std::env::var("OTTWATCH_CLEAN_SECONDS").ok();
-    set.map_or(90, |text| text.parse().unwrap_or_else(|_| panic!("OTTWATCH_CLEAN_SECONDS={text}: 600 for example")))
+    clean_seconds(90)
 }
 
 fn channel(nginx: &Nginx, name: &str, folder: &str) -> String {
