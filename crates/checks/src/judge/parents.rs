@@ -7,6 +7,9 @@ const TIMES: &[&str] = &["mp4-tfdt-discontinuity", "mp4-tfdt-overflow"];
 const PARENTS: &[(&str, &[&str])] = &[
     ("dash-number-drift", &["mp4-tfdt-vs-manifest", "dash-start-number-skew", "dash-number-mapping-changed"]),
     ("http-stale-age", &["hls-stale-copy-served"]),
+    ("dash-segment-expired-early", &["http-status-segment"]),
+    // What never answered has not expired.
+    ("hls-segment-expired-early", &["http-status-segment"]),
     ("hls-align-media-timestamp", TIMES),
     ("hls-align-segment-boundary", &["hls-align-media-timestamp", "mp4-tfdt-discontinuity", "mp4-tfdt-overflow"]),
     ("mp4-tfdt-vs-manifest", &["mp4-tfdt-discontinuity", "dash-start-number-skew"]),
